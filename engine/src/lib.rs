@@ -1,0 +1,31 @@
+//! The BitTorrent protocol as pure state machines: the wire codec, piece bookkeeping, choking, picking,
+//! trackers. No socket, no file, no clock, no thread: time and every input are arguments, every effect is
+//! an output that the driver carries out.
+
+pub mod bencode;
+pub mod bitfield;
+pub mod choker;
+pub mod ids;
+pub mod layout;
+pub mod magnet;
+pub mod metainfo;
+pub mod peer;
+mod percent;
+pub mod picker;
+pub mod rate;
+pub mod rng;
+pub mod time;
+pub mod torrent;
+pub mod tracker;
+pub mod wire;
+
+pub use bitfield::Bitfield;
+pub use ids::ConnId;
+pub use layout::{BLOCK, BlockRef, Layout, PieceIndex};
+pub use magnet::Magnet;
+pub use metainfo::Metainfo;
+pub use peer::Peer;
+pub use rng::{Rng, Seed};
+pub use time::Instant;
+pub use torrent::Torrent;
+pub use wire::{Handshake, InfoHash, Message, PeerId, RawBlock};

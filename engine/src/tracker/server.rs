@@ -1,0 +1,226 @@
+//! A tracker's own logic: who is in which swarm, and whom an announce is told of. The same announces, times
+//! and generator give the same answers.
+//!
+//! - A peer is known by the address it comes from and the port it names; one that does not announce for
+//!   [`TrackerConfig::expire_after`] is forgotten, and so is a swarm without peers.
+//! - An answer costs O(peers in the answer + log swarm). It never holds who asked, nor a seed if a seed asked.
+//! - Memory is bounded by [`TrackerConfig::most_swarms`] and [`TrackerConfig::most_members`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::reply::{AnnounceReply, Failure};
+use super::request::{AnnounceRequest, Event};
+use super::scrape::{ScrapeCounts, ScrapeReply};
+use super::swarm::{LEECHERS, MemberId, SEEDS, Swarm};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::InfoHash;
+
+/// Which peers an answer may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returns {
+    /// Any, at random.
+    #[default]
+    All,
+    /// Only those that have the whole content: client-server.
+    Seeds,
+}
+
+/// How a tracker behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackerConfig {
+    /// What it tells peers to wait between announces.
+    pub interval: Duration,
+    /// The least that it tells them to wait. Not enforced.
+    pub min_interval: Duration,
+    /// Peers in an answer to who does not say how many.
+    pub default_peers: u32,
+    /// The most peers in an answer.
+    pub max_peers: u32,
+    /// Which peers an answer may hold.
+    pub returns: Returns,
+    /// A peer that has not announced for this long is gone.
+    pub expire_after: Duration,
+    /// Believe the `ip` of an announce. Lets anyone have a victim's address spread (BEP 7).
+    pub trust_ip: bool,
+    /// The most torrents at a time.
+    pub most_swarms: usize,
+    /// The most peers at a time, over all torrents.
+    pub most_members: usize,
+}
+
+impl Default for TrackerConfig {
+    /// Half an hour, five minutes, 50 of 200 peers; gone after an hour and a quarter, that is two announces
+    /// missed and some slack.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1800),
+            min_interval: Duration::from_secs(300),
+            default_peers: 50,
+            max_peers: 200,
+            returns: Returns::All,
+            expire_after: Duration::from_secs(4500),
+            trust_ip: false,
+            most_swarms: 100_000,
+            most_members: 10_000_000,
+        }
+    }
+}
+
+/// A tracker.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    config: TrackerConfig,
+    swarms: BTreeMap<InfoHash, Swarm>,
+    /// Every member by when it last announced, the longest ago first.
+    ages: BTreeSet<(Instant, InfoHash, MemberId)>,
+}
+
+impl Tracker {
+    /// A tracker that knows nobody, open to any torrent.
+    pub fn new(config: TrackerConfig) -> Self {
+        Self { config, swarms: BTreeMap::new(), ages: BTreeSet::new() }
+    }
+
+    /// Takes an announce that came from `from` (whose port does not matter), and answers it.
+    pub fn announce(
+        &mut self,
+        now: Instant,
+        request: &AnnounceRequest,
+        from: SocketAddr,
+        rng: &mut Rng,
+    ) -> Result<AnnounceReply, Failure> {
+        self.expire(now);
+        if request.port == 0 {
+            return Err(Failure::new("port 0 cannot be connected to"));
+        }
+        let ip = request.ip.filter(|_| self.config.trust_ip).unwrap_or(from.ip());
+        // An IPv4 peer that came over an IPv6 socket is an IPv4 peer.
+        let address = SocketAddr::new(ip.to_canonical(), request.port);
+        let peers = if request.event == Event::Stopped {
+            self.remove(request.info_hash, address);
+            Vec::new()
+        } else {
+            let id = self.record(now, request, address)?;
+            self.choose(request, id, rng)
+        };
+        let counts = self.counts(request.info_hash).unwrap_or_default();
+        let mut reply = AnnounceReply {
+            interval: self.config.interval,
+            min_interval: Some(self.config.min_interval),
+            complete: Some(counts.complete),
+            incomplete: Some(counts.incomplete),
+            ..AnnounceReply::default()
+        };
+        if let Some(swarm) = self.swarms.get(&request.info_hash) {
+            reply.peers = peers.iter().map(|&id| swarm.member(id).address).collect();
+            if !request.compact {
+                reply.peer_ids = peers.iter().map(|&id| swarm.member(id).peer_id).collect();
+            }
+        }
+        Ok(reply)
+    }
+
+    /// What is counted of these torrents; those it does not know are left out.
+    pub fn scrape(&mut self, now: Instant, torrents: &[InfoHash]) -> ScrapeReply {
+        self.expire(now);
+        let known = torrents.iter().filter_map(|&hash| Some((hash, self.counts(hash)?)));
+        ScrapeReply { files: known.collect() }
+    }
+
+    /// Forgets who has not announced for long. Announces and scrapes do so first.
+    pub fn expire(&mut self, now: Instant) {
+        while let Some(&(seen, info_hash, id)) = self.ages.first()
+            && now.since(seen) >= self.config.expire_after
+        {
+            self.forget(info_hash, id);
+        }
+    }
+
+    /// How many peers it knows, over all torrents.
+    pub fn members(&self) -> usize {
+        self.ages.len()
+    }
+
+    /// How many torrents it knows.
+    pub fn swarms(&self) -> usize {
+        self.swarms.len()
+    }
+
+    fn counts(&self, info_hash: InfoHash) -> Option<ScrapeCounts> {
+        let swarm = self.swarms.get(&info_hash)?;
+        let (complete, incomplete) = (swarm.count(SEEDS), swarm.count(LEECHERS));
+        Some(ScrapeCounts { complete, incomplete, downloaded: swarm.downloaded })
+    }
+
+    /// Puts the peer in, or up to date.
+    fn record(
+        &mut self,
+        now: Instant,
+        request: &AnnounceRequest,
+        address: SocketAddr,
+    ) -> Result<MemberId, Failure> {
+        let known = self.swarms.get(&request.info_hash);
+        let id = known.and_then(|swarm| swarm.find(address));
+        if known.is_none() && self.swarms.len() >= self.config.most_swarms {
+            return Err(Failure::new("this tracker has as many torrents as it can hold"));
+        }
+        if id.is_none() && self.ages.len() >= self.config.most_members {
+            return Err(Failure::new("this tracker has as many peers as it can hold"));
+        }
+        let pool = if request.left == 0 { SEEDS } else { LEECHERS };
+        let swarm = self.swarms.entry(request.info_hash).or_default();
+        let id = match id {
+            Some(id) => {
+                swarm.set_pool(id, pool);
+                id
+            }
+            None => swarm.insert(address, request.peer_id, pool, now),
+        };
+        let member = swarm.member_mut(id);
+        member.peer_id = request.peer_id;
+        let before = std::mem::replace(&mut member.seen, now);
+        if request.event == Event::Completed && pool == SEEDS && !member.counted {
+            member.counted = true;
+            swarm.downloaded = swarm.downloaded.saturating_add(1);
+        }
+        self.ages.remove(&(before, request.info_hash, id));
+        self.ages.insert((now, request.info_hash, id));
+        Ok(id)
+    }
+
+    fn remove(&mut self, info_hash: InfoHash, address: SocketAddr) {
+        if let Some(id) = self.swarms.get(&info_hash).and_then(|swarm| swarm.find(address)) {
+            self.forget(info_hash, id);
+        }
+    }
+
+    /// Takes out a member that is there.
+    fn forget(&mut self, info_hash: InfoHash, id: MemberId) {
+        let Some(swarm) = self.swarms.get_mut(&info_hash) else { return };
+        self.ages.remove(&(swarm.member(id).seen, info_hash, id));
+        swarm.remove(id);
+        if swarm.len() == 0 {
+            self.swarms.remove(&info_hash);
+        }
+    }
+
+    fn choose(&mut self, request: &AnnounceRequest, id: MemberId, rng: &mut Rng) -> Vec<MemberId> {
+        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Vec::new() };
+        let want = request.numwant.unwrap_or(self.config.default_peers).min(self.config.max_peers);
+        let seeds = request.left > 0;
+        let leechers = self.config.returns == Returns::All;
+        swarm.sample([seeds, leechers], id, want as usize, rng)
+    }
+
+    #[cfg(test)]
+    fn check(&self) {
+        self.swarms.values().for_each(Swarm::check);
+        assert_eq!(self.swarms.values().map(Swarm::len).sum::<usize>(), self.ages.len());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! Bytes to messages and back: the layer under `Peer`. Nothing here knows a torrent.
+
+pub mod allowed_fast;
+pub mod decoder;
+pub mod encoder;
+pub mod extension;
+pub mod handshake;
+pub mod message;
+
+pub use allowed_fast::allowed_fast;
+pub use decoder::{Decoded, Decoder, Limits, WireError};
+pub use encoder::encode;
+pub use extension::{ExtendedHandshake, ExtensionError};
+pub use handshake::{HANDSHAKE_LENGTH, Handshake, InfoHash, PeerId};
+pub use message::{Message, RawBlock};
+
+#[cfg(test)]
+mod tests;
