@@ -1,0 +1,288 @@
+//! What a peer keeps about one connection, in three parts by how often they are touched: a swarm has far
+//! more connections than fit a cache, most of them idle but for the HAVEs of others.
+//!
+//! - [`Connection`]: two cache lines; the first is all that a HAVE needs.
+//! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over.
+//! - [`Rest`]: needed once or never after the handshake.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use crate::bitfield::Bitfield;
+use crate::choker::Facts;
+use crate::ids::ConnId;
+use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
+use crate::rate::Rate;
+use crate::time::{Instant, nanos};
+use crate::wire::PeerId;
+
+use super::config::{PeerConfig, Pipeline};
+
+/// A request that has gone out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    pub block: BlockRef,
+    pub sent_at: Instant,
+    /// We no longer count on it: cancelled, or given to others when the remote was snubbed. Its block may
+    /// still come.
+    pub dropped: bool,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// An empty slot.
+    Free,
+    /// The transport is up.
+    Connected,
+    /// The remote's handshake has come.
+    Ready,
+    /// So has its first message, which alone may be a bitfield.
+    Began,
+}
+
+/// No traffic.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Connection {
+    pub have: Bitfield,
+    /// Pieces it has and we lack.
+    pub wanted: u32,
+    /// Index of its traffic.
+    pub(super) traffic: u32,
+    pub stage: Stage,
+    /// Something was received, or sent, since the last round.
+    pub heard: bool,
+    pub spoke: bool,
+    pub fast: bool,
+    /// Its pieces are counted in the availability (those that came with everything are not).
+    pub counted: bool,
+    pub am_interested: bool,
+    pub peer_choking: bool,
+    /// Nothing to ask for was found; until something changes there is no point in looking again.
+    pub dry: bool,
+
+    pub am_choking: bool,
+    pub peer_interested: bool,
+    pub snubbed: bool,
+    /// Takes part in pieces of its own only, since it helped with one that failed its hash.
+    pub suspect: bool,
+    pub outgoing: bool,
+    pub handshake_sent: bool,
+    pub extended: bool,
+    /// Requests refused without reason, blocks sent unasked: each a fault that adds up.
+    pub faults: u8,
+    /// Rounds since a message was received, or sent.
+    pub silent_rounds: u16,
+    pub quiet_rounds: u16,
+    /// The most requests it takes at once (BEP 10 `reqq`).
+    pub remote_queue: u16,
+    pub addr: SocketAddr,
+    pub connected_at: Instant,
+    /// `Instant::FAR`: never.
+    pub unchoked_at: Instant,
+}
+
+/// What is kept while blocks move on a connection.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    pub requests: VecDeque<Pending>,
+    /// Of `requests`, those not dropped.
+    pub outstanding: u32,
+    pub down: Rate,
+    /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
+    pub pace: Rate,
+    /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
+    pub min_rtt: u64,
+    /// When a block last came, or the first request went out.
+    pub last_block: Instant,
+
+    pub uploads: VecDeque<BlockRef>,
+    /// Blocks asked of the disk.
+    pub reading: VecDeque<BlockRef>,
+    pub up: Rate,
+    pub sent_since_unchoke: u64,
+    /// Payload bytes handed to the network that have not left.
+    pub unsent: u32,
+}
+
+/// What is seldom needed.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub peer_id: PeerId,
+    /// Pieces it lets us have while it chokes us (BEP 6).
+    pub allowed_to_us: SmallVec<[PieceIndex; 2]>,
+    /// Pieces we let it have while choked (BEP 6).
+    pub allowed_to_it: SmallVec<[PieceIndex; 2]>,
+}
+
+/// No round trip has been measured.
+const NO_RTT: u64 = u64::MAX;
+/// The least depth before the first round trip is measured.
+const FIRST_DEPTH: u32 = 4;
+/// What the pipeline's rate is averaged over.
+const PACE_WINDOW: std::time::Duration = std::time::Duration::from_secs(5);
+/// Requests without an answer that are remembered after we have stopped to count on them.
+pub(super) const MAX_DROPPED: usize = 256;
+/// Requests that a remote takes at once if it does not say (as libtorrent assumes).
+const REMOTE_QUEUE: u16 = 250;
+
+impl Connection {
+    pub fn new(addr: SocketAddr, outgoing: bool, layout: &Layout, now: Instant) -> Self {
+        let have = Bitfield::empty(layout);
+        Self { have, stage: Stage::Connected, outgoing, addr, connected_at: now, ..Self::free() }
+    }
+
+    /// An empty slot.
+    pub const fn free() -> Self {
+        Self {
+            have: Bitfield::none(),
+            wanted: 0,
+            traffic: NONE,
+            stage: Stage::Free,
+            heard: false,
+            spoke: false,
+            fast: false,
+            counted: false,
+            am_interested: false,
+            peer_choking: true,
+            dry: false,
+            am_choking: true,
+            peer_interested: false,
+            snubbed: false,
+            suspect: false,
+            outgoing: false,
+            handshake_sent: false,
+            extended: false,
+            faults: 0,
+            silent_rounds: 0,
+            quiet_rounds: 0,
+            remote_queue: REMOTE_QUEUE,
+            addr: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+            connected_at: Instant::ZERO,
+            unchoked_at: Instant::FAR,
+        }
+    }
+
+    /// The handshake is done.
+    pub fn is_ready(&self) -> bool {
+        self.stage >= Stage::Ready
+    }
+
+    /// Whether anything but HAVEs may be going on.
+    pub fn has_traffic(&self) -> bool {
+        self.traffic != NONE
+    }
+
+    /// Once a round: what was received or sent since the last is as old as this one.
+    pub fn age(&mut self) {
+        let next = |rounds: u16, active: &mut bool| match std::mem::take(active) {
+            true => 0,
+            false => rounds.saturating_add(1),
+        };
+        self.silent_rounds = next(self.silent_rounds, &mut self.heard);
+        self.quiet_rounds = next(self.quiet_rounds, &mut self.spoke);
+    }
+
+    /// How many requests to keep outstanding.
+    pub fn depth(&self, traffic: &Traffic, config: &PeerConfig, now: Instant) -> u32 {
+        let depth = match config.pipeline {
+            _ if self.snubbed => 1,
+            Pipeline::Fixed(depth) => depth,
+            Pipeline::Adaptive { queue, min, max } => {
+                let known = traffic.min_rtt != NO_RTT;
+                let wait = (if known { traffic.min_rtt } else { 0 } + nanos(queue)) as f64 * 1e-9;
+                let blocks = traffic.pace.get(now, PACE_WINDOW) * wait / f64::from(BLOCK);
+                let least = if known { min } else { min.max(FIRST_DEPTH) };
+                (blocks as u32).saturating_add(1).clamp(least.min(max), max)
+            }
+        };
+        depth.min(u32::from(self.remote_queue)).max(1)
+    }
+
+    pub fn facts(&self, id: ConnId, traffic: Option<&Traffic>, config: &PeerConfig, now: Instant) -> Facts {
+        Facts {
+            conn: id,
+            interested: self.peer_interested,
+            unchoked: !self.am_choking,
+            snubbed: self.snubbed,
+            complete: self.have.is_full(),
+            pieces: self.have.count(),
+            download_rate: traffic.map_or(0, |t| t.down.get(now, config.rate_window) as u64),
+            upload_rate: traffic.map_or(0, |t| t.up.get(now, config.rate_window) as u64),
+            sent_since_unchoke: traffic.map_or(0, |t| t.sent_since_unchoke),
+            connected_at: self.connected_at,
+            unchoked_at: (self.unchoked_at != Instant::FAR).then_some(self.unchoked_at),
+            flushed: traffic.is_none_or(Traffic::flushed),
+        }
+    }
+}
+
+impl Traffic {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            requests: VecDeque::new(),
+            outstanding: 0,
+            down: Rate::new(now),
+            pace: Rate::new(now),
+            min_rtt: NO_RTT,
+            last_block: now,
+            uploads: VecDeque::new(),
+            reading: VecDeque::new(),
+            up: Rate::new(now),
+            sent_since_unchoke: 0,
+            unsent: 0,
+        }
+    }
+
+    /// As new, but for the buffers.
+    pub fn reset(&mut self, now: Instant) {
+        let mut old = std::mem::replace(self, Self::new(now));
+        old.requests.clear();
+        old.uploads.clear();
+        old.reading.clear();
+        self.requests = old.requests;
+        self.uploads = old.uploads;
+        self.reading = old.reading;
+    }
+
+    /// Before a request more: of those that we no longer count on the oldest is forgotten if there are too
+    /// many, or a remote that answers none of them would make us keep them all.
+    pub fn limit_dropped(&mut self) {
+        if self.requests.len() - self.outstanding as usize >= MAX_DROPPED
+            && let Some(oldest) = self.requests.iter().position(|pending| pending.dropped)
+        {
+            self.requests.remove(oldest);
+        }
+    }
+
+    /// A requested block has come: `pending` is its request.
+    pub fn account_download(&mut self, config: &PeerConfig, now: Instant, bytes: u32, pending: &Pending) {
+        self.down.add(now, u64::from(bytes), config.rate_window);
+        self.pace.add(now, u64::from(bytes), PACE_WINDOW);
+        self.min_rtt = self.min_rtt.min(now.as_nanos().saturating_sub(pending.sent_at.as_nanos()));
+        self.last_block = now;
+    }
+
+    /// The most payload bytes to hand to the network ahead of what has left.
+    pub fn send_watermark(&self, config: &PeerConfig, now: Instant) -> u32 {
+        let by_rate = self.up.get(now, config.rate_window) * config.send_buffer_time.as_secs_f64();
+        (by_rate as u32).max(config.send_buffer)
+    }
+
+    /// Nothing of ours waits for it or is on its way out.
+    pub fn flushed(&self) -> bool {
+        self.unsent == 0 && self.uploads.is_empty() && self.reading.is_empty()
+    }
+
+    /// Nothing moves and nothing has moved for as long as anybody remembers.
+    pub fn is_over(&self, config: &PeerConfig, now: Instant) -> bool {
+        let still = self.flushed() && self.requests.is_empty();
+        still && self.up.get(now, config.rate_window) == 0.0 && self.down.get(now, config.rate_window) == 0.0
+    }
+}

@@ -1,0 +1,146 @@
+//! The table of a peer's connections, by the driver's ids, which it keeps small.
+
+use crate::ids::ConnId;
+use crate::time::Instant;
+use crate::wire::PeerId;
+
+use super::config::PeerConfig;
+use super::connection::{Connection, NONE, Rest, Stage, Traffic};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    slots: Vec<Connection>,
+    traffic: Vec<Traffic>,
+    free_traffic: Vec<u32>,
+    rest: Vec<Rest>,
+    live: u32,
+}
+
+impl Connections {
+    /// Beyond this the driver does not keep its promise of small ids.
+    const MAX: usize = 1 << 20;
+
+    #[inline]
+    pub fn get(&self, id: ConnId) -> Option<&Connection> {
+        self.slots.get(id.index()).filter(|conn| conn.stage != Stage::Free)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)
+    }
+
+    /// A connection with its traffic, if it has any.
+    #[inline]
+    pub fn busy(&mut self, id: ConnId) -> Option<(&mut Connection, &mut Traffic)> {
+        let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
+        let traffic = self.traffic.get_mut(conn.traffic as usize)?;
+        Some((conn, traffic))
+    }
+
+    /// A connection with its traffic, which begins if there is none.
+    pub fn active(&mut self, id: ConnId, now: Instant) -> Option<(&mut Connection, &mut Traffic)> {
+        let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
+        if conn.traffic == NONE {
+            conn.traffic = match self.free_traffic.pop() {
+                Some(at) => {
+                    self.traffic[at as usize].reset(now);
+                    at
+                }
+                None => {
+                    grow(&mut self.traffic);
+                    self.traffic.push(Traffic::new(now));
+                    self.traffic.len() as u32 - 1
+                }
+            };
+        }
+        let at = conn.traffic as usize;
+        Some((conn, &mut self.traffic[at]))
+    }
+
+    /// What is seldom needed of a connection.
+    pub fn rest(&mut self, id: ConnId) -> Option<&mut Rest> {
+        self.get(id)?;
+        self.rest.get_mut(id.index())
+    }
+
+    /// The traffic of a connection that was just looked up.
+    pub fn traffic_of(&self, conn: &Connection) -> Option<&Traffic> {
+        self.traffic.get(conn.traffic as usize)
+    }
+
+    /// Lets go of the traffic if it is over.
+    pub fn settle(&mut self, id: ConnId, config: &PeerConfig, now: Instant) {
+        let Some((conn, traffic)) = self.busy(id) else { return };
+        if conn.am_choking && conn.peer_choking && traffic.is_over(config, now) {
+            let at = std::mem::replace(&mut conn.traffic, NONE);
+            self.free_traffic.push(at);
+        }
+    }
+
+    /// One more than the largest id in use.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &Connection)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|(_, conn)| conn.stage != Stage::Free).map(|(i, conn)| (ConnId(i as u32), conn))
+    }
+
+    /// The connection, handshake done, of a peer.
+    pub fn of_peer(&self, peer_id: PeerId) -> Option<ConnId> {
+        let ready = self.iter().filter(|(_, conn)| conn.is_ready());
+        ready.map(|(id, _)| id).find(|id| self.rest[id.index()].peer_id == peer_id)
+    }
+
+    /// False if the id is in use, or too large.
+    pub fn insert(&mut self, id: ConnId, conn: Connection) -> bool {
+        let at = id.index();
+        if at >= Self::MAX || self.get(id).is_some() {
+            return false;
+        }
+        let rest = || Rest {
+            peer_id: PeerId([0; 20]),
+            allowed_to_us: smallvec::SmallVec::new(),
+            allowed_to_it: smallvec::SmallVec::new(),
+        };
+        while self.slots.len() <= at {
+            grow(&mut self.slots);
+            grow(&mut self.rest);
+            self.slots.push(Connection::free());
+            self.rest.push(rest());
+        }
+        self.slots[at] = conn;
+        self.rest[at] = rest();
+        self.live += 1;
+        true
+    }
+
+    pub fn remove(&mut self, id: ConnId) -> Option<Connection> {
+        let slot = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
+        let conn = std::mem::replace(slot, Connection::free());
+        if conn.traffic != NONE {
+            self.free_traffic.push(conn.traffic);
+        }
+        self.live -= 1;
+        while self.slots.last().is_some_and(|conn| conn.stage == Stage::Free) {
+            self.slots.pop();
+            self.rest.pop();
+        }
+        Some(conn)
+    }
+}
+
+/// Room for one more, in small steps: a swarm has many tables of a few dozen entries, and doubling would
+/// leave half of each empty.
+fn grow<T>(table: &mut Vec<T>) {
+    if table.len() == table.capacity() {
+        table.reserve_exact((table.len() / 8).max(8));
+    }
+}

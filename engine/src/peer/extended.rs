@@ -1,0 +1,89 @@
+//! The Fast extension's gifts (BEP 6) and the extension protocol (BEP 10).
+//!
+//! - One extended handshake goes to each remote that speaks BEP 10, right after the pieces; none is sent again.
+//! - Of what a remote says only its `reqq` is kept: no remote makes a connection larger by talking.
+
+use std::net::IpAddr;
+
+use crate::ids::ConnId;
+use crate::time::Instant;
+use crate::wire::Message;
+use crate::wire::allowed_fast::allowed_fast;
+use crate::wire::extension::ExtendedHandshake;
+
+use super::Peer;
+use super::seam::Violation;
+
+/// The most allowed-fast pieces that are remembered of one remote.
+const MAX_ALLOWED: usize = 64;
+/// The id of the extended handshake itself (BEP 10).
+const HANDSHAKE: u8 = 0;
+/// What we call ourselves.
+const CLIENT: &str = concat!("swarmlab ", env!("CARGO_PKG_VERSION"));
+/// The most requests that a remote is believed to hold, whatever it says; libtorrent's own default is 2,000.
+const MAX_REMOTE_QUEUE: u16 = 2000;
+
+impl Peer {
+    /// BEP 10: what we are and can do. We take no extension's messages, so `m` is empty.
+    pub(crate) fn send_extended_handshake(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let port = self.identity.addr.port();
+        let handshake = ExtendedHandshake {
+            client: Some(CLIENT.to_owned()),
+            port: (port != 0).then_some(port),
+            request_queue: Some(self.config.max_queued),
+            your_ip: Some(conn.addr.ip()),
+            // BEP 21: said by who wants nothing. Who gets complete later is seen to by its HAVEs.
+            upload_only: self.is_complete().then_some(true),
+            ..ExtendedHandshake::default()
+        };
+        let payload = handshake.to_bytes().into();
+        self.send(id, Message::Extended { id: HANDSHAKE, payload });
+    }
+
+    /// BEP 10: an extended handshake, which may come again and then changes only what it says. Messages of
+    /// extensions that we never named are ignored, and so is everything from who did not set the bit.
+    pub(crate) fn on_extended(&mut self, id: ConnId, extension: u8, payload: &[u8], now: Instant) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.extended) else { return };
+        if extension != HANDSHAKE {
+            return;
+        }
+        match ExtendedHandshake::from_bytes(payload) {
+            Ok(theirs) => {
+                if let Some(queue) = theirs.request_queue {
+                    conn.remote_queue = u16::try_from(queue).unwrap_or(u16::MAX).clamp(1, MAX_REMOTE_QUEUE);
+                }
+            }
+            Err(_) => self.violation(id, Violation::Malformed, now),
+        }
+    }
+
+    /// BEP 6: a newcomer may have a few pieces while it is choked. The set is told whole, also what we lack
+    /// as yet: it is said only now, and a remote asks for nothing that we have not claimed.
+    pub(crate) fn send_allowed_fast(&mut self, id: ConnId) {
+        let Some(IpAddr::V4(ip)) = self.conns.get(id).map(|conn| conn.addr.ip()) else { return };
+        let set =
+            allowed_fast(ip, self.torrent.info_hash, &self.torrent.layout, self.config.allowed_fast as usize);
+        if let Some(rest) = self.conns.rest(id) {
+            rest.allowed_to_it = set.iter().copied().collect();
+        }
+        for piece in set {
+            self.send(id, Message::AllowedFast(piece.get()));
+        }
+    }
+
+    pub(crate) fn on_allowed_fast(&mut self, id: ConnId, piece: u32, now: Instant) {
+        let Some(piece) = self.torrent.layout.piece(piece) else {
+            return self.violation(id, Violation::PieceOutOfRange, now);
+        };
+        let Some(rest) = self.conns.rest(id) else { return };
+        if rest.allowed_to_us.len() < MAX_ALLOWED && !rest.allowed_to_us.contains(&piece) {
+            rest.allowed_to_us.push(piece);
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.dry = false;
+            }
+            self.may_ask(id);
+            self.fill(id, now);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Who is connected: dialling, accepting, handshakes, duplicates, bans, closing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::ids::ConnId;
+use crate::time::Instant;
+use crate::wire::{Handshake, Message};
+
+use super::Peer;
+use super::connection::{Connection, Stage};
+use super::priority::priority;
+use super::seam::{DisconnectReason, Event, Output, Violation};
+
+/// The most addresses kept to dial.
+const MAX_CANDIDATES: usize = 200;
+/// The most banned addresses kept; the lowest goes when there are more.
+const MAX_BANNED: usize = 10_000;
+/// How long an address that failed, or whose connection ended, is left alone; doubled with each failure.
+const RETRY: Duration = Duration::from_secs(60);
+/// An address that failed this often is forgotten.
+const MAX_FAILURES: u8 = 3;
+
+/// An address to dial.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    addr: SocketAddr,
+    failures: u8,
+    not_before: Instant,
+}
+
+impl Peer {
+    pub(crate) fn on_discovered(&mut self, peers: &[SocketAddr], now: Instant) {
+        for &addr in peers {
+            let known = addr == self.identity.addr
+                || self.banned.contains(&addr.ip())
+                || self.candidates.iter().any(|candidate| candidate.addr == addr)
+                || self.is_connected(addr);
+            let nowhere = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
+            if !known && !nowhere && self.candidates.len() < MAX_CANDIDATES {
+                self.candidates.push_back(Candidate { addr, failures: 0, not_before: now });
+            }
+        }
+        self.dial(now);
+        self.candidates.shrink_to_fit();
+    }
+
+    /// Whether dialling `addr` would be a second connection to one peer, open or being dialled. Who dialled us did so from a port
+    /// that says nothing, so that by default the address alone counts, as with most clients.
+    fn is_connected(&self, addr: SocketAddr) -> bool {
+        let same = |other: SocketAddr| match self.config.one_per_address {
+            true => other.ip() == addr.ip(),
+            false => other == addr,
+        };
+        self.half_open.iter().any(|&open| same(open)) || self.conns.iter().any(|(_, conn)| same(conn.addr))
+    }
+
+    /// Dials while there is room and somebody to dial.
+    pub(crate) fn dial(&mut self, now: Instant) {
+        if !self.running {
+            return;
+        }
+        let limit = self.config.max_initiate.min(self.config.max_connections) as usize;
+        for _ in 0..self.candidates.len() {
+            let busy = self.conns.live() as usize + self.half_open.len();
+            if busy >= limit || self.half_open.len() >= self.config.max_half_open as usize {
+                return;
+            }
+            let Some(candidate) = self.candidates.pop_front() else { return };
+            if candidate.not_before > now {
+                self.candidates.push_back(candidate);
+            } else if !self.is_connected(candidate.addr) {
+                self.half_open.push(candidate.addr);
+                if candidate.failures > 0 {
+                    self.failed.push((candidate.addr, candidate.failures));
+                }
+                self.emit(Output::Connect { addr: candidate.addr });
+            }
+        }
+    }
+
+    pub(crate) fn on_connect_failed(&mut self, addr: SocketAddr, now: Instant) {
+        self.half_open.retain(|&open| open != addr);
+        let failures = self.take_failures(addr) + 1;
+        if failures < MAX_FAILURES {
+            self.retry_later(addr, failures, now);
+        }
+        self.dial(now);
+    }
+
+    fn take_failures(&mut self, addr: SocketAddr) -> u8 {
+        let at = self.failed.iter().position(|(failed, _)| *failed == addr);
+        at.map_or(0, |at| self.failed.swap_remove(at).1)
+    }
+
+    fn retry_later(&mut self, addr: SocketAddr, failures: u8, now: Instant) {
+        let known = self.candidates.iter().any(|candidate| candidate.addr == addr);
+        if !known && self.candidates.len() < MAX_CANDIDATES {
+            let not_before = now + RETRY * (1 << failures.min(6));
+            self.candidates.push_back(Candidate { addr, failures, not_before });
+        }
+    }
+
+    pub(crate) fn on_connected(&mut self, id: ConnId, addr: SocketAddr, outgoing: bool, now: Instant) {
+        if outgoing {
+            self.half_open.retain(|&open| open != addr);
+            self.take_failures(addr);
+        }
+        // Room is kept for those whom we have dialled: a peer that everybody dials would otherwise have none
+        // left for the seed by the time it answers.
+        let taken = self.conns.live() as usize + self.half_open.len();
+        let refuse = if !self.running {
+            Some(DisconnectReason::Leaving)
+        } else if self.banned.contains(&addr.ip()) {
+            Some(DisconnectReason::Banned)
+        } else if !outgoing && taken >= self.config.max_connections as usize && !self.make_room(addr, now) {
+            Some(DisconnectReason::TooMany)
+        } else {
+            None
+        };
+        if let Some(reason) = refuse {
+            return self.emit(Output::Disconnect { conn: id, reason });
+        }
+        if !self.conns.insert(id, Connection::new(addr, outgoing, &self.torrent.layout, now)) {
+            debug_assert!(false, "the driver used {id:?} twice");
+            return;
+        }
+        if outgoing {
+            self.send_handshake(id);
+        }
+    }
+
+    /// Gives up the connection of the lowest priority for one with `addr`; false if that has the lowest.
+    fn make_room(&mut self, addr: SocketAddr, now: Instant) -> bool {
+        let ours = self.identity.addr;
+        let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr), id));
+        let Some((lowest, id)) = ranked.min() else { return false };
+        if lowest >= priority(ours, addr) {
+            return false;
+        }
+        self.disconnect(id, DisconnectReason::TooMany, now);
+        true
+    }
+
+    fn send_handshake(&mut self, id: ConnId) {
+        let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.handshake_sent = true;
+            self.emit(Output::SendHandshake { conn: id, handshake });
+        }
+    }
+
+    pub(crate) fn on_handshake(&mut self, id: ConnId, theirs: Handshake, now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.heard = true;
+        if conn.is_ready() {
+            return self.violation(id, Violation::SecondHandshake, now);
+        }
+        if theirs.info_hash != self.torrent.info_hash {
+            return self.disconnect(id, DisconnectReason::WrongTorrent, now);
+        }
+        if theirs.peer_id == self.identity.peer_id {
+            return self.disconnect(id, DisconnectReason::SelfConnection, now);
+        }
+        if let Some(loser) = self.duplicate(id, &theirs) {
+            self.disconnect(loser, DisconnectReason::Duplicate, now);
+            if loser == id {
+                return;
+            }
+        }
+        if let Some(rest) = self.conns.rest(id) {
+            rest.peer_id = theirs.peer_id;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stage = Stage::Ready;
+        // Our handshake always offers both.
+        conn.fast = theirs.fast();
+        conn.extended = theirs.extended();
+        if !conn.handshake_sent {
+            self.send_handshake(id);
+        }
+        self.greet(id);
+        self.leech_choker.connected(id, &mut self.rng);
+        self.seed_choker.connected(id, &mut self.rng);
+        self.rechoke = true;
+    }
+
+    /// Which of two connections to one peer has to go. Both ends decide alike: of a pair that crossed, the
+    /// one that the lower peer id dialled stays; of two dialled by one side, the first.
+    fn duplicate(&self, id: ConnId, theirs: &Handshake) -> Option<ConnId> {
+        let new = self.conns.get(id)?;
+        let old_id = self.conns.of_peer(theirs.peer_id)?;
+        let old = self.conns.get(old_id)?;
+        if old.outgoing == new.outgoing {
+            return Some(id);
+        }
+        let ours_stays = self.identity.peer_id < theirs.peer_id;
+        Some(if new.outgoing == ours_stays { old_id } else { id })
+    }
+
+    /// The first messages: what we have, and what we can do.
+    fn greet(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let (fast, extended) = (conn.fast, conn.extended);
+        let have = self.pieces.have();
+        let pieces = if fast && have.is_full() {
+            Some(Message::HaveAll)
+        } else if have.count() == 0 {
+            fast.then_some(Message::HaveNone)
+        } else {
+            Some(Message::Bitfield(have.to_wire().into()))
+        };
+        if let Some(message) = pieces {
+            self.send(id, message);
+        }
+        if extended {
+            self.send_extended_handshake(id);
+        }
+        if fast && self.config.allowed_fast > 0 {
+            self.send_allowed_fast(id);
+        }
+    }
+
+    pub(crate) fn on_closed(&mut self, id: ConnId, now: Instant) {
+        if let Some(conn) = self.forget(id, now) {
+            if conn.outgoing {
+                self.retry_later(conn.addr, 0, now);
+            }
+            self.dial(now);
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, id: ConnId, reason: DisconnectReason, now: Instant) {
+        let Some(conn) = self.forget(id, now) else { return };
+        self.emit(Output::Disconnect { conn: id, reason });
+        let addr = conn.addr;
+        if !conn.outgoing {
+            return;
+        }
+        match reason {
+            DisconnectReason::TooMany | DisconnectReason::Idle => self.retry_later(addr, 0, now),
+            DisconnectReason::HandshakeTimeout | DisconnectReason::Stalled => self.retry_later(addr, 1, now),
+            _ => {}
+        }
+    }
+
+    /// A remote broke the protocol: it goes. Nobody is banned for less than bad data or false claims.
+    pub(crate) fn violation(&mut self, id: ConnId, violation: Violation, now: Instant) {
+        let addr = self.conns.get(id).map(|conn| conn.addr);
+        self.disconnect(id, DisconnectReason::Violation(violation), now);
+        if let (Violation::FalseClaims, Some(addr)) = (violation, addr) {
+            self.ban(addr.ip(), now);
+        }
+    }
+
+    /// Refuses an address from here on, and drops what it has open.
+    pub(crate) fn ban(&mut self, ip: IpAddr, now: Instant) {
+        if !self.banned.insert(ip) {
+            return;
+        }
+        if self.banned.len() > MAX_BANNED {
+            self.banned.pop_first();
+        }
+        self.candidates.retain(|candidate| candidate.addr.ip() != ip);
+        self.emit(Output::Event(Event::Banned(ip)));
+        for i in 0..self.conns.len() {
+            let id = ConnId(i as u32);
+            if self.conns.get(id).is_some_and(|conn| conn.addr.ip() == ip) {
+                self.disconnect(id, DisconnectReason::Violation(Violation::CorruptData), now);
+            }
+        }
+    }
+
+    /// Takes a connection out of every table.
+    fn forget(&mut self, id: ConnId, now: Instant) -> Option<Connection> {
+        self.drop_requests(id, true);
+        let conn = self.conns.remove(id)?;
+        self.abandon(id);
+        self.sources.retain(|&source| source != id);
+        if conn.counted && !self.is_complete() {
+            for piece in conn.have.iter(&self.torrent.layout) {
+                self.pieces.availability.decrement(piece, &mut self.rng);
+            }
+        }
+        if conn.is_ready() {
+            self.leech_choker.closed(id);
+            self.seed_choker.closed(id);
+            self.rechoke |= !conn.am_choking;
+        }
+        self.refill_all(now);
+        Some(conn)
+    }
+}

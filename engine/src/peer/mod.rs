@@ -1,0 +1,312 @@
+//! One participant in one torrent, as a pure state machine.
+//!
+//! ```text
+//! driver ──Input──► Peer::handle_input ──► Peer::poll_output ──Output──► driver
+//!                         ▲
+//!                         └── Peer::poll_timeout says when the next Input::Timeout is due
+//! ```
+//!
+//! Mutate, drain, mutate: after each [`Peer::handle_input`] the driver takes outputs until there are none;
+//! only then may it ask for the deadline, which holds until the next input.
+
+mod announce;
+mod config;
+mod connection;
+mod connections;
+mod download;
+mod extended;
+mod membership;
+mod pieces;
+mod priority;
+mod round;
+mod seam;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub use config::{Identity, PeerConfig, Pipeline, Policy};
+pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Violation, Why};
+
+use crate::bitfield::Bitfield;
+use crate::choker::Choker;
+use crate::ids::ConnId;
+use crate::layout::BlockRef;
+use crate::picker::Picker;
+use crate::rng::{self, Rng, Seed};
+use crate::time::Instant;
+use crate::torrent::Torrent;
+use crate::tracker::Announcer;
+use crate::wire::{Message, RawBlock};
+use connection::Stage;
+use connections::Connections;
+use membership::Candidate;
+use pieces::Pieces;
+
+/// Payload bytes a peer has moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Payload that left.
+    pub uploaded: u64,
+    /// Payload that came.
+    pub downloaded: u64,
+    /// Of `downloaded`, what was of no use: had already, unrequested, or of a piece that failed its hash.
+    pub wasted: u64,
+}
+
+/// One participant in one torrent. See the module. Laid out by how often a part is touched.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Peer {
+    conns: Connections,
+    next_round: Instant,
+    /// The announcer's deadline, and whether that may be another by now.
+    announce_at: Instant,
+    announcer_changed: bool,
+    running: bool,
+    /// A choking decision is due before this input is done with.
+    rechoke: bool,
+    endgame: bool,
+    outputs: VecDeque<Output>,
+    pieces: Pieces,
+    rng: Rng,
+    stats: Stats,
+    torrent: Torrent,
+    config: Arc<PeerConfig>,
+    /// Connections that have us unchoked, in the order of their unchokes.
+    sources: Vec<ConnId>,
+    picker: Box<dyn Picker>,
+
+    leech_choker: Box<dyn Choker>,
+    seed_choker: Box<dyn Choker>,
+    /// Choke rounds so far.
+    rounds: u64,
+    unchoke: Vec<ConnId>,
+    refused: Vec<BlockRef>,
+
+    identity: Identity,
+    announcer: Announcer,
+    candidates: VecDeque<Candidate>,
+    half_open: Vec<SocketAddr>,
+    /// Addresses being dialled again, with how often they failed.
+    failed: Vec<(SocketAddr, u8)>,
+    banned: BTreeSet<IpAddr>,
+}
+
+impl Peer {
+    /// A peer that has the pieces `have` and does nothing until [`Input::Start`].
+    pub fn new(
+        torrent: Torrent,
+        config: Arc<PeerConfig>,
+        policy: &Policy,
+        identity: Identity,
+        have: Bitfield,
+        seed: Seed,
+    ) -> Self {
+        let mut rng = seed.derive("peer", 0).rng();
+        let announcer = announce::announcer(&torrent, &config, &identity, &mut rng);
+        Self {
+            pieces: Pieces::new(torrent.layout, have, &mut rng),
+            torrent,
+            identity,
+            running: false,
+            rng,
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            conns: Connections::default(),
+            sources: Vec::new(),
+            candidates: VecDeque::new(),
+            half_open: Vec::new(),
+            failed: Vec::new(),
+            banned: BTreeSet::new(),
+            picker: policy.picker.build(),
+            endgame: false,
+            leech_choker: policy.leech.build(),
+            seed_choker: policy.seed.build(),
+            rounds: 0,
+            next_round: Instant::FAR,
+            rechoke: false,
+            unchoke: Vec::new(),
+            refused: Vec::new(),
+            announcer,
+            announce_at: Instant::FAR,
+            announcer_changed: false,
+            config,
+        }
+    }
+
+    /// Tells the peer what happened. Cannot fail; drain [`Peer::poll_output`] before the next call.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
+        match input {
+            Input::Start => self.start(now),
+            Input::Timeout => {}
+            Input::Connected { conn, addr, outgoing } => self.on_connected(conn, addr, outgoing, now),
+            Input::ConnectFailed { addr } => self.on_connect_failed(addr, now),
+            Input::Closed { conn } => self.on_closed(conn, now),
+            Input::Handshake { conn, handshake } => self.on_handshake(conn, handshake, now),
+            Input::Message { conn, message } => self.on_message(conn, message, now),
+            Input::Malformed { conn, .. } => self.violation(conn, Violation::Malformed, now),
+            Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
+            Input::BlockRead { conn, block, data } => self.on_block_read(conn, block, data, now),
+            Input::PieceVerified { piece, ok } => self.on_verified(piece, ok, now),
+            // BEP 27: the peers of a private torrent come from its tracker alone.
+            Input::Discovered { .. } if self.torrent.private => {}
+            Input::Discovered { peers } => self.on_discovered(&peers, now),
+            Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
+            Input::Stop => self.stop(now),
+        }
+        if self.running {
+            if self.next_round <= now {
+                self.next_round = now + self.config.choke_interval;
+                self.round(now);
+            }
+            if self.rechoke {
+                self.decide_chokes(false, now);
+            }
+            if self.announce_at <= now || self.announcer_changed {
+                self.announce_if_due(now);
+            }
+        }
+    }
+
+    /// The next thing to do; `None` until the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due. May change with any input, not in between.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        if !self.running {
+            return None;
+        }
+        let round = Deadline { at: self.next_round, why: Why::Round };
+        let announce = Deadline { at: self.announce_at, why: Why::Announce };
+        Some(if announce.at < round.at { announce } else { round })
+    }
+
+    /// Payload moved so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+    /// The pieces it has.
+    pub fn have(&self) -> &Bitfield {
+        self.pieces.have()
+    }
+    /// Whether it has every piece.
+    pub fn is_complete(&self) -> bool {
+        self.pieces.have().is_full()
+    }
+    /// Connections, those whose handshake is not done included.
+    pub fn connections(&self) -> u32 {
+        self.conns.live()
+    }
+    /// Connections that have us unchoked, and that we ask for blocks; for observers.
+    pub fn active_downloads(&self) -> u32 {
+        self.conns
+            .iter()
+            .filter(|(_, conn)| self.conns.traffic_of(conn).is_some_and(|t| t.outstanding > 0))
+            .count() as u32
+    }
+    /// Connections that are interested and that we have unchoked; for observers.
+    pub fn active_uploads(&self) -> u32 {
+        self.conns.iter().filter(|(_, conn)| conn.peer_interested && !conn.am_choking).count() as u32
+    }
+    /// Whether an address is banned.
+    pub fn is_banned(&self, ip: IpAddr) -> bool {
+        self.banned.contains(&ip)
+    }
+
+    fn start(&mut self, now: Instant) {
+        if self.running {
+            return;
+        }
+        self.running = true;
+        // Rounds start at a phase of their own, as in a real swarm: no lockstep, no bursts.
+        self.next_round = now + self.config.choke_interval.mul_f64(rng::unit(&mut self.rng));
+        self.announcer.start(now);
+        self.announcer_changed = true;
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if !self.running {
+            return;
+        }
+        self.running = false;
+        for i in 0..self.conns.len() {
+            self.disconnect(ConnId(i as u32), DisconnectReason::Leaving, now);
+        }
+        self.half_open.clear();
+        self.failed.clear();
+        self.announce_stopped(now);
+    }
+
+    fn on_message(&mut self, id: ConnId, message: Message, now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.heard = true;
+        if !conn.is_ready() {
+            return self.violation(id, Violation::NoHandshake, now);
+        }
+        let first = conn.stage == Stage::Ready;
+        // BEP 10's handshake and keep-alives may come before the bitfield.
+        if first && !matches!(message, Message::Extended { .. } | Message::KeepAlive | Message::Port(_)) {
+            conn.stage = Stage::Began;
+        }
+        let fast = conn.fast;
+        match message {
+            Message::KeepAlive | Message::Port(_) | Message::Unknown { .. } => {}
+            Message::Choke => self.on_choke(id, now),
+            Message::Unchoke => self.on_unchoke(id, now),
+            Message::Interested => self.on_interest(id, true),
+            Message::NotInterested => self.on_interest(id, false),
+            Message::Have(piece) => self.on_have(id, piece, now),
+            Message::Bitfield(bytes) if first => match Bitfield::from_wire(&self.torrent.layout, &bytes) {
+                Ok(have) => self.set_remote_pieces(id, have, now),
+                Err(_) => self.violation(id, Violation::BadBitfield, now),
+            },
+            Message::Request(block) => self.on_request(id, block, now),
+            Message::Piece { piece, begin, data } => {
+                let raw = RawBlock { piece, begin, length: data.len() as u32 };
+                self.on_block(id, raw, data, now);
+            }
+            Message::Cancel(block) => self.on_cancel(id, block, now),
+            Message::HaveAll if first && fast => {
+                self.set_remote_pieces(id, Bitfield::full(&self.torrent.layout), now);
+            }
+            Message::HaveNone if first && fast => {
+                self.set_remote_pieces(id, Bitfield::empty(&self.torrent.layout), now);
+            }
+            Message::Reject(block) if fast => self.on_reject(id, block, now),
+            Message::AllowedFast(piece) if fast => self.on_allowed_fast(id, piece, now),
+            Message::Suggest(piece) if fast => {
+                if self.torrent.layout.piece(piece).is_none() {
+                    self.violation(id, Violation::PieceOutOfRange, now);
+                }
+            }
+            Message::Extended { id: extension, payload } => self.on_extended(id, extension, &payload, now),
+            Message::Bitfield(_) => self.violation(id, Violation::LateBitfield, now),
+            Message::HaveAll | Message::HaveNone if fast => self.violation(id, Violation::LateBitfield, now),
+            Message::HaveAll
+            | Message::HaveNone
+            | Message::Reject(_)
+            | Message::AllowedFast(_)
+            | Message::Suggest(_) => {
+                self.violation(id, Violation::FastNotAgreed, now);
+            }
+        }
+    }
+
+    fn emit(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    fn send(&mut self, conn: ConnId, message: Message) {
+        if let Some(connection) = self.conns.get_mut(conn) {
+            connection.spoke = true;
+        }
+        self.emit(Output::Send { conn, message });
+    }
+}

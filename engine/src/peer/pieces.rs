@@ -1,0 +1,383 @@
+//! The pieces of one peer: which it has, which it has begun, and the state of every block in those.
+//!
+//! Invariants:
+//! - a piece is in exactly one state: had, begun (in `begun`), or open (in `Availability`);
+//! - in a begun piece, `free + received + busy` is its number of blocks, where a busy block is requested from
+//!   at least one connection;
+//! - a block is handed out twice only in endgame.
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+
+use crate::bitfield::Bitfield;
+use crate::ids::ConnId;
+use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
+use crate::picker::{Availability, Choice, Picker};
+use crate::rng::{self, Rng};
+
+const RECEIVED: u8 = u8::MAX;
+
+/// A piece of which some blocks are requested or received.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub piece: PieceIndex,
+    /// For each block: 0 free, [`RECEIVED`], or from how many connections it is requested.
+    state: SmallVec<[u8; 16]>,
+    free: u32,
+    received: u32,
+    /// Only this connection may fill it: a suspect must show that it alone sends good data.
+    exclusive: Option<ConnId>,
+    /// A complete remote was asked for a block of it.
+    of_seed: bool,
+    /// Who sent its blocks.
+    pub sources: SmallVec<[IpAddr; 2]>,
+    verifying: bool,
+}
+
+impl Begun {
+    /// Nothing of it is had or asked for.
+    fn is_untouched(&self) -> bool {
+        self.free as usize == self.state.len()
+    }
+}
+
+/// What became of a block that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// It was missing; `copies` others were asked for it too, `done` says it was the piece's last.
+    New { copies: u8, done: bool },
+    /// It was had already.
+    Duplicate,
+}
+
+/// Who asks for a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub conn: ConnId,
+    /// The pieces it has; `None`: all.
+    pub remote: Option<&'a Bitfield>,
+    /// It must fill pieces alone.
+    pub suspect: bool,
+    /// What it may be asked for while it chokes us; `None`: anything.
+    pub only: Option<&'a [PieceIndex]>,
+}
+
+impl Asker<'_> {
+    fn has(&self, piece: PieceIndex) -> bool {
+        self.remote.is_none_or(|set| set.contains(piece))
+            && self.only.is_none_or(|only| only.contains(&piece))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    have: Bitfield,
+    pub availability: Availability,
+    layout: Layout,
+    begun: Vec<Begun>,
+    /// The piece of each of `begun`, close together: there are seldom more than a few.
+    index: Vec<PieceIndex>,
+    /// Begun pieces with a free block, oldest first.
+    partial: Vec<PieceIndex>,
+}
+
+impl Pieces {
+    pub fn new(layout: Layout, have: Bitfield, rng: &mut Rng) -> Self {
+        let mut availability = Availability::new(&layout, rng);
+        for piece in have.iter(&layout) {
+            availability.close(piece);
+        }
+        Self { layout, have, availability, begun: Vec::new(), index: Vec::new(), partial: Vec::new() }
+    }
+
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    /// Every block that is missing is requested from someone.
+    pub fn all_requested(&self) -> bool {
+        self.partial.is_empty() && self.availability.rarest_first().is_empty()
+    }
+
+    fn place_of(&self, piece: PieceIndex) -> Option<usize> {
+        self.index.iter().position(|&begun| begun == piece)
+    }
+
+    fn begun_of(&self, piece: PieceIndex) -> Option<&Begun> {
+        self.begun.get(self.place_of(piece)?)
+    }
+
+    fn begun_mut(&mut self, piece: PieceIndex) -> Option<&mut Begun> {
+        let at = self.place_of(piece)?;
+        self.begun.get_mut(at)
+    }
+
+    /// The next block to ask of `asker`: of a begun piece first (strict priority, oldest first), else of one
+    /// that `picker` begins. The block counts as requested from here on.
+    ///
+    /// A complete remote finishes the pieces that were begun at a complete one; others only when there is
+    /// nothing to begin (mainline's `seedstarted`). What others can give is not what a seed is for: with
+    /// strict priority alone, a slow seed spends half its uplink on pieces that the swarm has already.
+    pub fn next_block(
+        &mut self,
+        asker: &Asker<'_>,
+        picker: &mut dyn Picker,
+        rng: &mut Rng,
+    ) -> Option<BlockRef> {
+        let piece = match self.partial_for(asker, |begun| begun.of_seed || asker.remote.is_some()) {
+            Some(piece) => piece,
+            None => match self.pick(asker, picker, rng) {
+                Some(piece) => {
+                    self.begin(piece);
+                    piece
+                }
+                None => self.partial_for(asker, |_| true).or_else(|| self.shared(asker))?,
+            },
+        };
+        let layout = self.layout;
+        let begun = self.begun_mut(piece)?;
+        begun.of_seed |= asker.remote.is_none();
+        if asker.suspect && begun.is_untouched() {
+            begun.exclusive = Some(asker.conn);
+        }
+        let n = begun.state.iter().position(|&s| s == 0)?;
+        begun.state[n] = 1;
+        begun.free -= 1;
+        if begun.free == 0 {
+            self.partial.retain(|&p| p != piece);
+        }
+        layout.nth_block(piece, n as u32)
+    }
+
+    /// The oldest begun piece that `asker` may be asked for a block of, among those that `first`.
+    fn partial_for(&self, asker: &Asker<'_>, first: impl Fn(&Begun) -> bool) -> Option<PieceIndex> {
+        self.partial.iter().copied().find(|&piece| {
+            self.begun_of(piece).is_some_and(&first) && self.may_fill(piece, asker) && asker.has(piece)
+        })
+    }
+
+    fn may_fill(&self, piece: PieceIndex, asker: &Asker<'_>) -> bool {
+        self.begun_of(piece).is_some_and(|begun| match begun.exclusive {
+            Some(owner) => owner == asker.conn,
+            None => !asker.suspect || begun.is_untouched(),
+        })
+    }
+
+    /// A begun piece that is nobody's own, for a suspect that has no other: rather with its help than never.
+    fn shared(&self, asker: &Asker<'_>) -> Option<PieceIndex> {
+        let open = |piece| self.begun_of(piece).is_some_and(|begun| begun.exclusive.is_none());
+        let mut pieces = self.partial.iter().copied().filter(|_| asker.suspect);
+        pieces.find(|&piece| open(piece) && asker.has(piece))
+    }
+
+    fn pick(&self, asker: &Asker<'_>, picker: &mut dyn Picker, rng: &mut Rng) -> Option<PieceIndex> {
+        if let Some(only) = asker.only {
+            return only.iter().copied().find(|&p| self.availability.is_open(p) && asker.has(p));
+        }
+        let choice =
+            Choice { remote: asker.remote, availability: &self.availability, completed: self.have.count() };
+        let piece = picker.pick(&choice, rng)?;
+        // A policy is not trusted to keep its contract.
+        (self.availability.is_open(piece) && asker.has(piece)).then_some(piece)
+    }
+
+    fn begin(&mut self, piece: PieceIndex) {
+        self.availability.close(piece);
+        let blocks = self.layout.blocks_in(piece);
+        let state = SmallVec::from_elem(0, blocks as usize);
+        self.index.push(piece);
+        self.begun.push(Begun {
+            piece,
+            state,
+            free: blocks,
+            received: 0,
+            exclusive: None,
+            of_seed: false,
+            sources: SmallVec::new(),
+            verifying: false,
+        });
+        self.partial.push(piece);
+    }
+
+    /// In endgame: a busy block that `asker` may be asked for as well, the least requested first, ties by a
+    /// random start. `asked` says what it is asked for already.
+    pub fn busy_block(
+        &mut self,
+        asker: &Asker<'_>,
+        copies: u8,
+        rng: &mut Rng,
+        asked: impl Fn(BlockRef) -> bool,
+    ) -> Option<BlockRef> {
+        if self.begun.is_empty() || asker.suspect {
+            return None;
+        }
+        let copies = copies.min(RECEIVED - 1);
+        let start = rng::below(rng, self.begun.len() as u32) as usize;
+        let mut best: Option<(u8, BlockRef)> = None;
+        for i in 0..self.begun.len() {
+            let begun = &self.begun[(start + i) % self.begun.len()];
+            if begun.exclusive.is_some() || begun.verifying || !asker.has(begun.piece) {
+                continue;
+            }
+            for (n, &state) in begun.state.iter().enumerate() {
+                if state == 0 || state >= copies || best.is_some_and(|(least, _)| least <= state) {
+                    continue;
+                }
+                if let Some(block) = self.layout.nth_block(begun.piece, n as u32).filter(|&b| !asked(b)) {
+                    best = Some((state, block));
+                }
+            }
+        }
+        let (_, block) = best?;
+        let begun = self.begun_mut(block.piece())?;
+        begun.state[(block.begin() / BLOCK) as usize] += 1;
+        Some(block)
+    }
+
+    /// One connection that was asked for `block` will not send it. True if the block became free.
+    pub fn release(&mut self, block: BlockRef) -> bool {
+        let piece = block.piece();
+        let n = (block.begin() / BLOCK) as usize;
+        let Some(begun) = self.begun_mut(piece) else { return false };
+        if begun.state[n] == 0 || begun.state[n] == RECEIVED {
+            return false;
+        }
+        begun.state[n] -= 1;
+        if begun.state[n] > 0 {
+            return false;
+        }
+        begun.free += 1;
+        let (first_free, untouched) = (begun.free == 1, begun.free as usize == begun.state.len());
+        if first_free {
+            self.partial.push(piece);
+        }
+        if untouched {
+            // Nothing of it is had or asked for: it is as good as not begun, but stays in progress so that
+            // its place in the strict priority is not lost; only a suspect's claim on it ends.
+            if let Some(begun) = self.begun_mut(piece) {
+                begun.exclusive = None;
+            }
+        }
+        true
+    }
+
+    /// A suspect is gone, or has stopped: what it alone could fill is anyone's and begun anew. Returns how
+    /// many bytes that costs.
+    pub fn abandon(&mut self, conn: ConnId) -> u64 {
+        let mut lost = 0;
+        for begun in self.begun.iter_mut().filter(|begun| begun.exclusive == Some(conn) && !begun.verifying) {
+            begun.exclusive = None;
+            begun.sources.clear();
+            if begun.received > 0 && begun.free == 0 {
+                self.partial.push(begun.piece);
+            }
+            for (n, state) in begun.state.iter_mut().enumerate().filter(|(_, state)| **state == RECEIVED) {
+                *state = 0;
+                let block = self.layout.nth_block(begun.piece, n as u32);
+                lost += block.map_or(0, |block| u64::from(block.length()));
+            }
+            begun.free += std::mem::take(&mut begun.received);
+        }
+        lost
+    }
+
+    /// A suspect is cleared: what it alone could fill, anyone can.
+    pub fn unlock(&mut self, conn: ConnId) {
+        for begun in &mut self.begun {
+            if begun.exclusive == Some(conn) {
+                begun.exclusive = None;
+            }
+        }
+    }
+
+    /// `block` has come from `source`; `counted` says that its request was still counted on.
+    pub fn receive(&mut self, block: BlockRef, source: IpAddr, counted: bool) -> Received {
+        let Some(begun) = self.begun_mut(block.piece()) else { return Received::Duplicate };
+        let n = (block.begin() / BLOCK) as usize;
+        let state = begun.state[n];
+        if state == RECEIVED {
+            return Received::Duplicate;
+        }
+        begun.state[n] = RECEIVED;
+        begun.received += 1;
+        if !begun.sources.contains(&source) {
+            begun.sources.push(source);
+        }
+        let done = begun.received as usize == begun.state.len();
+        begun.verifying = done;
+        if state == 0 {
+            begun.free -= 1;
+            if begun.free == 0 {
+                self.partial.retain(|&p| p != block.piece());
+            }
+        }
+        Received::New { copies: state.saturating_sub(u8::from(counted)), done }
+    }
+
+    /// The verdict on a piece. Returns who sent it; `None` if no verdict was due.
+    pub fn verified(&mut self, piece: PieceIndex, ok: bool, rng: &mut Rng) -> Option<SmallVec<[IpAddr; 2]>> {
+        if !self.begun_of(piece)?.verifying {
+            return None;
+        }
+        let at = self.place_of(piece)?;
+        let begun = self.begun.swap_remove(at);
+        self.index.swap_remove(at);
+        if ok {
+            self.have.insert(piece);
+        } else {
+            self.availability.open(piece, rng);
+        }
+        Some(begun.sources)
+    }
+
+    /// From how many connections `block` is requested; `None` if it is received, or its piece not begun.
+    #[cfg(test)]
+    pub fn copies_of(&self, block: BlockRef) -> Option<u8> {
+        let begun = self.begun_of(block.piece())?;
+        Some(begun.state[(block.begin() / BLOCK) as usize]).filter(|&state| state != RECEIVED)
+    }
+
+    /// The invariants of the module.
+    #[cfg(any(test, debug_assertions))]
+    pub fn check(&self) {
+        for (i, begun) in self.begun.iter().enumerate() {
+            assert_eq!(self.index.get(i), Some(&begun.piece), "a begun piece lost its place");
+            let free = begun.state.iter().filter(|&&s| s == 0).count();
+            let received = begun.state.iter().filter(|&&s| s == RECEIVED).count();
+            assert_eq!((free, received), (begun.free as usize, begun.received as usize), "{:?}", begun.piece);
+            assert_eq!(self.partial.contains(&begun.piece), free > 0, "{:?} in partial", begun.piece);
+            assert!(!self.have.contains(begun.piece) && !self.availability.is_open(begun.piece));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ConnId;
+    use crate::picker::Sequential;
+    use crate::rng::Seed;
+
+    #[test]
+    fn a_seed_is_asked_for_what_only_it_can_give() {
+        // Three pieces of two blocks; a neighbour has the first.
+        let layout = Layout::new(6 * u64::from(BLOCK), 2 * u64::from(BLOCK)).unwrap();
+        let mut rng = Seed(1).rng();
+        let mut pieces = Pieces::new(layout, Bitfield::empty(&layout), &mut rng);
+        let mut first = Bitfield::empty(&layout);
+        first.insert(layout.piece(0).unwrap());
+        let neighbour = Asker { conn: ConnId(0), remote: Some(&first), suspect: false, only: None };
+        let seed = Asker { conn: ConnId(1), remote: None, ..neighbour };
+        let mut ask = |asker| {
+            let block = pieces.next_block(asker, &mut Sequential, &mut rng);
+            block.map(|block| (block.piece().get(), block.begin() / BLOCK))
+        };
+        assert_eq!(ask(&neighbour), Some((0, 0)));
+        assert_eq!(ask(&seed), Some((1, 0)), "the piece begun at the neighbour is left to it");
+        assert_eq!(ask(&seed), Some((1, 1)), "its own comes first");
+        assert_eq!([ask(&seed), ask(&seed)], [Some((2, 0)), Some((2, 1))]);
+        assert_eq!(ask(&seed), Some((0, 1)), "nothing to begin: it helps with the rest");
+        assert_eq!(ask(&neighbour), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! What a peer does, seen through `Input` and `Output` alone.
+
+mod bench;
+mod blame;
+mod check;
+mod clock;
+mod download;
+mod endgame;
+mod extended;
+mod membership;
+mod property;
+mod swarm;
+mod tracker;
+mod upload;

@@ -1,0 +1,198 @@
+//! Giving pieces: requests that come, the queue of each connection, choke and unchoke.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::choker::{Facts, Round};
+use crate::ids::ConnId;
+use crate::layout::{BlockRef, PieceIndex};
+use crate::time::Instant;
+use crate::wire::{Message, RawBlock};
+
+use super::Peer;
+use super::seam::{Output, Violation};
+
+impl Peer {
+    pub(crate) fn on_interest(&mut self, id: ConnId, interested: bool) {
+        let slots = self.config.slots;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.peer_interested == interested {
+            return;
+        }
+        conn.peer_interested = interested;
+        // Mainline decides again when the interest of an unchoked peer changes; a peer that becomes
+        // interested while a slot is idle must not wait for the round either.
+        if !conn.am_choking {
+            self.rechoke = true;
+        } else if interested {
+            let busy = self.conns.iter().filter(|(_, conn)| !conn.am_choking && conn.peer_interested).count();
+            self.rechoke |= busy < slots as usize;
+        }
+    }
+
+    pub(crate) fn on_request(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
+        let block = self.torrent.layout.block(raw.piece, raw.begin, raw.length);
+        let Some(block) = block.filter(|block| block.length() <= self.config.max_request) else {
+            return self.violation(id, Violation::BadRequest, now);
+        };
+        let have = self.pieces.have().contains(block.piece());
+        let Some(conn) = self.conns.get(id) else { return };
+        let fast = conn.fast;
+        let serve = have && (!conn.am_choking || (fast && self.is_allowed(id, block.piece())));
+        if serve {
+            let Some((_, traffic)) = self.conns.active(id, now) else { return };
+            if traffic.uploads.len() + traffic.reading.len() < self.config.max_queued as usize {
+                traffic.uploads.push_back(block);
+                self.pump(id, now);
+            } else if fast {
+                self.send(id, Message::Reject(raw));
+            } else {
+                self.violation(id, Violation::TooManyRequests, now);
+            }
+            return;
+        }
+        if fast {
+            self.send(id, Message::Reject(raw));
+        }
+        // A request that crossed our choke is no fault; one for what we never claimed is.
+        if !have && self.fault(id) {
+            self.violation(id, Violation::BadRequest, now);
+        }
+    }
+
+    /// BEP 6: whether a choked newcomer may have this piece.
+    fn is_allowed(&mut self, id: ConnId, piece: PieceIndex) -> bool {
+        let few = self.conns.get(id).is_some_and(|conn| conn.have.count() < self.config.allowed_fast);
+        few && self.conns.rest(id).is_some_and(|rest| rest.allowed_to_it.contains(&piece))
+    }
+
+    pub(crate) fn on_cancel(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
+        let Some((conn, traffic)) = self.conns.busy(id) else { return };
+        let is = |block: &BlockRef| RawBlock::from(*block) == raw;
+        let found = if let Some(at) = traffic.uploads.iter().position(is) {
+            traffic.uploads.remove(at)
+        } else if let Some(at) = traffic.reading.iter().position(is) {
+            traffic.reading.remove(at)
+        } else {
+            None
+        };
+        // BEP 6: a cancelled request is answered too, unless its block is on its way.
+        if found.is_some() && conn.fast {
+            self.send(id, Message::Reject(raw));
+        }
+        self.pump(id, now);
+    }
+
+    /// Hands the network as much as the watermark allows.
+    pub(crate) fn pump(&mut self, id: ConnId, now: Instant) {
+        let Some((_, traffic)) = self.conns.busy(id) else { return };
+        if traffic.uploads.is_empty() {
+            return;
+        }
+        let watermark = traffic.send_watermark(&self.config, now);
+        let mut ahead = traffic.unsent + traffic.reading.iter().map(|block| block.length()).sum::<u32>();
+        while ahead < watermark {
+            let Some(block) = traffic.uploads.pop_front() else { break };
+            ahead += block.length();
+            traffic.reading.push_back(block);
+            self.outputs.push_back(Output::ReadBlock { conn: id, block });
+        }
+    }
+
+    pub(crate) fn on_block_read(&mut self, id: ConnId, block: BlockRef, data: Option<Bytes>, now: Instant) {
+        let Some((conn, traffic)) = self.conns.busy(id) else { return };
+        let Some(at) = traffic.reading.iter().position(|&reading| reading == block) else { return };
+        traffic.reading.remove(at);
+        match data.filter(|data| data.len() == block.length() as usize) {
+            Some(data) => {
+                traffic.unsent += block.length();
+                let message = Message::Piece { piece: block.piece().get(), begin: block.begin(), data };
+                self.send(id, message);
+            }
+            None => {
+                if conn.fast {
+                    self.send(id, Message::Reject(block.into()));
+                }
+                self.pump(id, now);
+            }
+        }
+    }
+
+    pub(crate) fn on_sent(&mut self, id: ConnId, bytes: u32, now: Instant) {
+        self.stats.uploaded += u64::from(bytes);
+        let Some((_, traffic)) = self.conns.active(id, now) else { return };
+        traffic.unsent = traffic.unsent.saturating_sub(bytes);
+        traffic.sent_since_unchoke += u64::from(bytes);
+        traffic.up.add(now, u64::from(bytes), self.config.rate_window);
+        self.pump(id, now);
+    }
+
+    /// Asks the policy and carries out what it says.
+    pub(crate) fn decide_chokes(&mut self, periodic: bool, now: Instant) {
+        self.rechoke = false;
+        let (conns, config) = (&self.conns, &self.config);
+        let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
+        let facts: SmallVec<[Facts; 48]> =
+            ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)).collect();
+        let round = Round {
+            now,
+            number: self.rounds,
+            periodic,
+            slots: self.config.slots.max(1) as usize,
+            pieces: self.torrent.layout.pieces(),
+        };
+        let choker = if self.is_complete() { &mut self.seed_choker } else { &mut self.leech_choker };
+        self.unchoke.clear();
+        choker.decide(&round, &facts, &mut self.rng, &mut self.unchoke);
+        self.unchoke.sort_unstable();
+        for facts in &facts {
+            let unchoke = self.unchoke.binary_search(&facts.conn).is_ok();
+            if unchoke && !facts.unchoked {
+                self.send_unchoke(facts.conn, now);
+            } else if !unchoke && facts.unchoked {
+                self.send_choke(facts.conn);
+            }
+        }
+    }
+
+    fn send_unchoke(&mut self, id: ConnId, now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.am_choking = false;
+        conn.unchoked_at = now;
+        if let Some((_, traffic)) = self.conns.busy(id) {
+            traffic.sent_since_unchoke = 0;
+        }
+        self.send(id, Message::Unchoke);
+    }
+
+    /// BEP 3: what is queued and was not handed over is dropped; BEP 6: and refused, request by request.
+    fn send_choke(&mut self, id: ConnId) {
+        self.send(id, Message::Choke);
+        let few = self.conns.get(id).is_some_and(|conn| conn.have.count() < self.config.allowed_fast);
+        let allowed = match self.conns.rest(id) {
+            Some(rest) if few => rest.allowed_to_it.clone(),
+            _ => SmallVec::new(),
+        };
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.am_choking = true;
+        }
+        let Some((conn, traffic)) = self.conns.busy(id) else { return };
+        let mut refused = std::mem::take(&mut self.refused);
+        for queue in [&mut traffic.reading, &mut traffic.uploads] {
+            queue.retain(|block| {
+                let keep = allowed.contains(&block.piece());
+                if !keep {
+                    refused.push(*block);
+                }
+                keep
+            });
+        }
+        if conn.fast {
+            for block in &refused {
+                self.outputs.push_back(Output::Send { conn: id, message: Message::Reject((*block).into()) });
+            }
+        }
+        refused.clear();
+        self.refused = refused;
+    }
+}
