@@ -1,0 +1,322 @@
+//! What a host may use while it handles an event: the clock, the queue, the table of parcels, what all hosts
+//! share and never change, and a tally for observers that no host reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Torrent;
+use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy};
+use engine::rng::{self, Rng};
+use engine::wire::{Message, PeerId};
+use engine::{Bitfield, Instant, Layout, Peer, PieceIndex, Seed};
+
+use crate::host::Host;
+use crate::host::actor::Actor;
+use crate::host::storage::Content;
+use crate::network::flow::Cap;
+use crate::network::latency;
+use crate::parcel::Parcels;
+use crate::queue::Queue;
+use crate::spec::{Pipeline, Spec};
+
+/// What every host of a run shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub spec: Arc<Spec>,
+    pub layout: Layout,
+    pub torrent: Torrent,
+    pub seed: Seed,
+    latency_seed: Seed,
+    pub cap: Option<Cap>,
+    /// The wire stack's bytes; `None` in the message stack.
+    pub content: Option<Box<Content>>,
+    /// The tracker's number as a host: one past the last peer's.
+    pub tracker: u32,
+    pub tracker_latency: u64,
+    jitter: u64,
+    configs: Vec<Arc<PeerConfig>>,
+    policies: Vec<Policy>,
+    pub checks: bool,
+    /// The group of each host.
+    pub group_of: Vec<u32>,
+}
+
+impl Shared {
+    /// `group_of` names the group of each host.
+    pub fn new(
+        spec: Arc<Spec>,
+        torrent: Torrent,
+        seed: Seed,
+        content: Option<Box<Content>>,
+        checks: bool,
+        group_of: Vec<u32>,
+    ) -> Self {
+        let configs = spec.groups.iter().map(|group| Arc::new(config_of(group))).collect();
+        let policies = spec.groups.iter().map(|group| Policy {
+            leech: group.choker.clone(),
+            seed: group.seed_choker.clone(),
+            picker: group.picker.clone(),
+        });
+        Self {
+            layout: torrent.layout,
+            torrent,
+            seed,
+            latency_seed: seed.derive("latency", 0),
+            cap: Cap::of(spec.network.transport),
+            content,
+            tracker: group_of.len() as u32,
+            group_of,
+            tracker_latency: spec.tracker.latency.max(latency::MIN_LATENCY).as_nanos() as u64,
+            jitter: spec.network.jitter.as_nanos() as u64,
+            configs,
+            policies: policies.collect(),
+            checks,
+            spec,
+        }
+    }
+
+    /// One-way delay between two hosts, nanoseconds.
+    pub fn latency(&self, a: u32, b: u32) -> u64 {
+        // Host numbers are a permutation that the run's seed draws, so that the delay of a pair may hang on
+        // them; the halves of the hosts' own come on top.
+        let core = latency::between(&self.spec.network.latency, self.latency_seed, a, b);
+        let own = |host: u32| self.spec.groups[self.group_of[host as usize] as usize].latency;
+        nanos((core + own(a) + own(b)).max(latency::MIN_LATENCY))
+    }
+
+    /// An extra delay.
+    pub fn jitter(&self, rng: &mut Rng) -> u64 {
+        if self.jitter == 0 { 0 } else { (rng::unit(rng) * self.jitter as f64) as u64 }
+    }
+
+    /// The peer of a host that joins.
+    pub fn new_actor(&self, host: &Host, rng: &mut Rng) -> Actor {
+        let group = &self.spec.groups[host.group as usize];
+        let have =
+            if group.seed { Bitfield::full(&self.layout) } else { self.start_pieces(group.start_with, rng) };
+        let identity = Identity { peer_id: peer_id(host.id), addr: host.addr };
+        let seed = self.seed.derive("engine", u64::from(host.id));
+        let (config, policy) = (&self.configs[host.group as usize], &self.policies[host.group as usize]);
+        let peer = Peer::new(self.torrent, config.clone(), policy, identity, have, seed);
+        Actor::new(peer, group.behaviour, self.layout)
+    }
+
+    fn start_pieces(&self, share: f64, rng: &mut Rng) -> Bitfield {
+        let mut have = Bitfield::empty(&self.layout);
+        let mut pieces: Vec<PieceIndex> = self.layout.all().collect();
+        rng::shuffle(rng, &mut pieces);
+        let count = (share * f64::from(self.layout.pieces())).round() as usize;
+        for piece in pieces.into_iter().take(count) {
+            have.insert(piece);
+        }
+        have
+    }
+}
+
+/// A peer id in Azureus style that says who it is.
+fn peer_id(host: u32) -> PeerId {
+    let mut id = *b"-SL0100-000000000000";
+    let number = format!("{host:012}");
+    id[8..].copy_from_slice(&number.as_bytes()[..12]);
+    PeerId(id)
+}
+
+fn config_of(group: &crate::spec::Group) -> PeerConfig {
+    let default = PeerConfig::default();
+    PeerConfig {
+        max_connections: group.connections,
+        // As mainline: dial to half of what is allowed, and leave the rest to those who dial us.
+        max_initiate: group.connections.div_ceil(2),
+        min_connections: group.connections.div_ceil(4).min(default.min_connections),
+        slots: group.slots,
+        pipeline: match group.pipeline {
+            Pipeline::Adaptive => default.pipeline,
+            Pipeline::Fixed(depth) => engine::peer::Pipeline::Fixed(depth),
+        },
+        ..default
+    }
+}
+
+/// Who wants to see one host's inputs and outputs.
+pub(crate) type Observer<'a> = Box<dyn FnMut(Instant, Seam<'_>) + Send + 'a>;
+
+/// What crosses the seam of a host.
+#[derive(Clone, Copy, Debug)]
+pub enum Seam<'a> {
+    /// What the peer is told.
+    Input(&'a Input),
+    /// What it says.
+    Output(&'a Output),
+}
+
+/// See the module.
+pub(crate) struct Context<'a> {
+    pub now: u64,
+    pub queue: &'a mut Queue,
+    pub parcels: &'a mut Parcels,
+    pub shared: &'a Shared,
+    pub tally: &'a mut Tally,
+    pub traced: Option<(u32, &'a mut Observer<'static>)>,
+}
+
+impl Context<'_> {
+    pub fn traced_input(&mut self, host: u32, input: &Input) {
+        if let Some((traced, observer)) = &mut self.traced
+            && *traced == host
+        {
+            observer(Instant::from_nanos(self.now), Seam::Input(input));
+        }
+    }
+
+    pub fn traced_output(&mut self, host: u32, output: &Output) {
+        if let Some((traced, observer)) = &mut self.traced
+            && *traced == host
+        {
+            observer(Instant::from_nanos(self.now), Seam::Output(output));
+        }
+    }
+}
+
+/// Message kinds that are counted, in the order of their ids' names.
+const KINDS: usize = 21;
+
+/// What a run counts. Hosts write it and never read it.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub events: u64,
+    /// Payload handed to the network, delivered, and dropped because its connection was closed.
+    pub payload_handed: u64,
+    pub payload_delivered: u64,
+    pub payload_lost: u64,
+    pub blocks_delivered: u64,
+    pub wasted: u64,
+    pub hash_failures: u64,
+    pub pieces_completed: u64,
+    pub snubs: u64,
+    /// Hosts that somebody has banned, with how often.
+    pub bans: BTreeMap<u32, u64>,
+    messages: [u64; KINDS],
+    /// Copies of each piece among the peers present.
+    pub copies: Vec<u32>,
+    pub leechers: u32,
+    pub seeds: u32,
+    pub completed: u32,
+    /// Peers that have left or completed, of those that began without everything.
+    pub settled: u32,
+    /// Sum of the uplinks present, bytes a second.
+    pub uplink: u64,
+}
+
+impl Tally {
+    pub fn new(layout: &Layout) -> Self {
+        Self { copies: vec![0; layout.pieces() as usize], ..Self::default() }
+    }
+
+    /// Payload that is on its way.
+    pub fn in_flight(&self) -> u64 {
+        self.payload_handed - self.payload_delivered - self.payload_lost
+    }
+
+    pub fn joined(&mut self, have: &Bitfield, layout: &Layout, up: u64) {
+        self.uplink += up;
+        have.iter(layout).for_each(|piece| self.copies[piece.index()] += 1);
+        if have.is_full() {
+            self.seeds += 1;
+        } else {
+            self.leechers += 1;
+        }
+    }
+
+    pub fn left(&mut self, have: &Bitfield, layout: &Layout, up: u64, completed_here: bool) {
+        self.uplink -= up;
+        have.iter(layout).for_each(|piece| self.copies[piece.index()] -= 1);
+        if have.is_full() {
+            self.seeds -= 1;
+        } else {
+            self.leechers -= 1;
+        }
+        self.settled += u32::from(!have.is_full() && !completed_here);
+    }
+
+    pub fn observe(&mut self, event: &PeerEvent) {
+        match event {
+            PeerEvent::PieceCompleted(piece) => {
+                self.pieces_completed += 1;
+                self.copies[piece.index()] += 1;
+            }
+            PeerEvent::Completed => {
+                self.leechers -= 1;
+                self.seeds += 1;
+                self.completed += 1;
+                self.settled += 1;
+            }
+            PeerEvent::HashFailed(_) => self.hash_failures += 1,
+            PeerEvent::Wasted { bytes, .. } => self.wasted += u64::from(*bytes),
+            PeerEvent::Snubbed(_) => self.snubs += 1,
+            PeerEvent::Banned(_) | PeerEvent::EndgameStarted => {}
+        }
+    }
+
+    pub fn banned(&mut self, host: Option<u32>) {
+        if let Some(host) = host {
+            *self.bans.entry(host).or_default() += 1;
+        }
+    }
+
+    pub fn handed(&mut self, payload: u32) {
+        self.payload_handed += u64::from(payload);
+    }
+
+    pub fn arrived(&mut self, payload: u32, open: bool) {
+        if open {
+            self.payload_delivered += u64::from(payload);
+            self.blocks_delivered += u64::from(payload > 0);
+        } else {
+            self.payload_lost += u64::from(payload);
+        }
+    }
+
+    pub fn sent_message(&mut self, message: &Message) {
+        let kind = message.id().map_or(0, |id| usize::from(id) + 1).min(KINDS - 1);
+        self.messages[kind] += 1;
+    }
+
+    /// Counters by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        const NAMES: [(usize, &str); 10] = [
+            (1, "choke"),
+            (2, "unchoke"),
+            (3, "interested"),
+            (4, "not_interested"),
+            (5, "have"),
+            (6, "bitfield"),
+            (7, "request"),
+            (8, "piece"),
+            (9, "cancel"),
+            (17, "reject"),
+        ];
+        let mut counters: BTreeMap<String, u64> =
+            NAMES.iter().map(|(kind, name)| (format!("messages_{name}"), self.messages[*kind])).collect();
+        let more = [
+            ("events", self.events),
+            ("blocks_delivered", self.blocks_delivered),
+            ("payload_sent_bytes", self.payload_handed),
+            ("payload_received_bytes", self.payload_delivered),
+            ("payload_lost_bytes", self.payload_lost),
+            ("payload_in_flight_bytes", self.in_flight()),
+            ("wasted_bytes", self.wasted),
+            ("hash_failures", self.hash_failures),
+            ("pieces_completed", self.pieces_completed),
+            ("snubs", self.snubs),
+            ("banned_hosts", self.bans.len() as u64),
+        ];
+        counters.extend(more.map(|(name, value)| (name.to_string(), value)));
+        counters
+    }
+}
+
+/// The duration as whole nanoseconds, at most 584 years.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,169 @@
+//! The digest of a run: what every host was told and said at the seam, and when. Two runs with the same
+//! digest are the same run. What a block's bytes are is left out (the verdict on its piece is in), so that
+//! the message stack and the wire stack of one scenario give one digest.
+
+use std::net::{IpAddr, SocketAddr};
+
+use engine::Instant;
+use engine::peer::{Input, Output};
+use engine::wire::{Handshake, Message, RawBlock};
+use sha1::{Digest as _, Sha1};
+
+use crate::network::latency::mix;
+
+/// The digest of one host so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HostDigest(u64);
+
+impl HostDigest {
+    #[inline]
+    fn word(&mut self, word: u64) {
+        // One round of a multiply-rotate hash; `mix` at the end of each record spreads it.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    #[inline]
+    fn pair(&mut self, a: u32, b: u32) {
+        self.word(u64::from(a) << 32 | u64::from(b));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    fn block(&mut self, block: RawBlock) {
+        self.pair(block.piece, block.begin);
+        self.word(u64::from(block.length));
+    }
+
+    fn addr(&mut self, addr: SocketAddr) {
+        match addr.ip() {
+            IpAddr::V4(ip) => self.bytes(&ip.octets()),
+            IpAddr::V6(ip) => self.bytes(&ip.octets()),
+        }
+        self.word(u64::from(addr.port()));
+    }
+
+    fn handshake(&mut self, handshake: &Handshake) {
+        self.bytes(&handshake.reserved);
+        self.bytes(&handshake.info_hash.0);
+        self.bytes(&handshake.peer_id.0);
+    }
+
+    fn message(&mut self, message: &Message) {
+        self.word(message.id().map_or(256, u64::from));
+        match message {
+            Message::Have(piece) | Message::Suggest(piece) | Message::AllowedFast(piece) => {
+                self.word(u64::from(*piece));
+            }
+            Message::Request(block) | Message::Cancel(block) | Message::Reject(block) => self.block(*block),
+            Message::Piece { piece, begin, data } => {
+                self.block(RawBlock { piece: *piece, begin: *begin, length: data.len() as u32 });
+            }
+            Message::Port(port) => self.word(u64::from(*port)),
+            Message::Bitfield(payload)
+            | Message::Extended { payload, .. }
+            | Message::Unknown { payload, .. } => {
+                self.bytes(payload);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the host was told.
+    pub fn input(&mut self, now: Instant, input: &Input) {
+        self.word(now.as_nanos());
+        match input {
+            Input::Start => self.word(0),
+            Input::Timeout => self.word(1),
+            Input::Connected { conn, addr, outgoing } => {
+                self.pair(2, conn.0 << 1 | u32::from(*outgoing));
+                self.addr(*addr);
+            }
+            Input::ConnectFailed { addr } => {
+                self.word(3);
+                self.addr(*addr);
+            }
+            Input::Closed { conn } => self.pair(4, conn.0),
+            Input::Handshake { conn, handshake } => {
+                self.pair(5, conn.0);
+                self.handshake(handshake);
+            }
+            Input::Message { conn, message } => {
+                self.pair(6, conn.0);
+                self.message(message);
+            }
+            Input::Malformed { conn, .. } => self.pair(7, conn.0),
+            Input::Sent { conn, bytes } => {
+                self.pair(8, conn.0);
+                self.word(u64::from(*bytes));
+            }
+            Input::BlockRead { conn, block, data } => {
+                self.pair(9, conn.0 << 1 | u32::from(data.is_some()));
+                self.block((*block).into());
+            }
+            Input::PieceVerified { piece, ok } => self.pair(10, piece.get() << 1 | u32::from(*ok)),
+            Input::Discovered { peers } => {
+                self.word(11);
+                peers.iter().for_each(|addr| self.addr(*addr));
+            }
+            Input::Announced(Ok(reply)) => {
+                self.pair(12, reply.peers.len() as u32);
+                reply.peers.iter().for_each(|addr| self.addr(*addr));
+            }
+            Input::Announced(Err(reason)) => {
+                self.word(13);
+                self.bytes(reason.as_bytes());
+            }
+            Input::Stop => self.word(14),
+        }
+        self.0 = mix(self.0);
+    }
+
+    /// What the host said.
+    pub fn output(&mut self, output: &Output) {
+        match output {
+            Output::Connect { addr } => {
+                self.word(32);
+                self.addr(*addr);
+            }
+            Output::Disconnect { conn, .. } => self.pair(33, conn.0),
+            Output::SendHandshake { conn, handshake } => {
+                self.pair(34, conn.0);
+                self.handshake(handshake);
+            }
+            Output::Send { conn, message } => {
+                self.pair(35, conn.0);
+                self.message(message);
+            }
+            Output::ReadBlock { conn, block } => {
+                self.pair(36, conn.0);
+                self.block((*block).into());
+            }
+            Output::WriteBlock { block, .. } => {
+                self.word(37);
+                self.block((*block).into());
+            }
+            Output::VerifyPiece { piece } => self.pair(38, piece.get()),
+            Output::Announce(request) => {
+                self.word(39);
+                self.bytes(request.to_query().as_bytes());
+            }
+            Output::Event(_) => {}
+        }
+    }
+}
+
+/// The digest of a run from its hosts' in host order: 40 hexadecimal digits.
+pub(crate) fn combine(hosts: impl Iterator<Item = HostDigest>) -> String {
+    let mut hash = Sha1::new();
+    for host in hosts {
+        hash.update(mix(host.0).to_be_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,73 @@
+//! What a host runs: the engine, and for hosts that misbehave a strategy around it that changes what goes
+//! in and out. The engine itself never knows.
+
+use std::collections::VecDeque;
+
+use engine::peer::{Deadline, Input, Output};
+use engine::wire::Message;
+use engine::{Bitfield, Instant, Layout, Peer};
+
+use crate::spec::Behaviour;
+
+/// An engine and what is around it.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pub peer: Peer,
+    behaviour: Behaviour,
+    layout: Layout,
+    /// What the strategy says of its own.
+    extra: VecDeque<Output>,
+}
+
+impl Actor {
+    pub fn new(peer: Peer, behaviour: Behaviour, layout: Layout) -> Self {
+        Self { peer, behaviour, layout, extra: VecDeque::new() }
+    }
+
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        if let Input::Message { conn, message: Message::Request(raw) } = &input {
+            match self.behaviour {
+                // It promises and never serves.
+                Behaviour::Staller => return,
+                // It cannot serve what it only claims.
+                Behaviour::Liar => {
+                    let has =
+                        self.layout.piece(raw.piece).is_some_and(|piece| self.peer.have().contains(piece));
+                    if !has {
+                        return self
+                            .extra
+                            .push_back(Output::Send { conn: *conn, message: Message::Reject(*raw) });
+                    }
+                }
+                Behaviour::Honest | Behaviour::Polluter => {}
+            }
+        }
+        self.peer.handle_input(now, input);
+    }
+
+    /// The next output. `corrupt` makes wrong bytes of right ones.
+    pub fn poll_output(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
+        let mut output = self.extra.pop_front().or_else(|| self.peer.poll_output())?;
+        if let Output::Send { message, .. } = &mut output {
+            match (self.behaviour, &mut *message) {
+                (Behaviour::Polluter, Message::Piece { data, .. }) => corrupt(data),
+                (Behaviour::Liar, Message::Bitfield(_) | Message::HaveNone) => *message = self.claim(),
+                _ => {}
+            }
+        }
+        Some(output)
+    }
+
+    /// Every piece but one: a peer with everything would be dropped by the seeds it wants to use.
+    fn claim(&self) -> Message {
+        let mut claimed = Bitfield::full(&self.layout);
+        if let Some(piece) = self.layout.all().find(|&piece| !self.peer.have().contains(piece)) {
+            claimed.remove(piece);
+        }
+        Message::Bitfield(claimed.to_wire().into())
+    }
+
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.peer.poll_timeout()
+    }
+}

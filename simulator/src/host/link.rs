@@ -1,0 +1,177 @@
+//! One host's end of a connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use engine::wire::decoder::{Decoder, Limits};
+
+use crate::network::flow::Flow;
+
+use super::storage::Asked;
+
+/// Bits of a [`Handle`] that are the slot; the rest is its generation.
+const SLOT_BITS: u32 = 20;
+
+/// A slot of a host's links with its generation, so that what is on its way to a connection that was closed
+/// does not reach the next one in the same slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle(pub u32);
+
+impl Handle {
+    pub fn new(slot: u32, generation: u32) -> Self {
+        Self(generation << SLOT_BITS | slot)
+    }
+    pub fn slot(self) -> u32 {
+        self.0 & ((1 << SLOT_BITS) - 1)
+    }
+    fn generation(self) -> u32 {
+        self.0 >> SLOT_BITS
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Free,
+    /// We have dialled.
+    Dialing,
+    Open,
+}
+
+/// See the module. What every parcel needs, in little more than a cache line; the rest is in `Side`.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub state: State,
+    generation: u32,
+    pub remote: u32,
+    /// The other end's handle; known once open.
+    pub remote_handle: Handle,
+    /// One-way delay in nanoseconds.
+    pub latency: u64,
+    pub last_arrival: u64,
+    /// Events that this end has caused, over all connections in this slot.
+    pub number: u32,
+    pub flow: Flow,
+}
+
+/// What is seldom needed of a link.
+#[derive(Debug)]
+pub(crate) struct Side {
+    pub addr: SocketAddr,
+    /// The wire stack's.
+    pub decoder: Option<Box<Decoder>>,
+    /// The checks'.
+    pub asked: Option<Box<Asked>>,
+}
+
+impl Link {
+    const fn free() -> Self {
+        Self {
+            state: State::Free,
+            generation: 0,
+            remote: 0,
+            remote_handle: Handle(0),
+            latency: 0,
+            last_arrival: 0,
+            number: 0,
+            flow: Flow::NEW,
+        }
+    }
+
+    pub fn rtt(&self) -> Duration {
+        Duration::from_nanos(2 * self.latency)
+    }
+
+    pub fn next_number(&mut self) -> u32 {
+        self.number = self.number.wrapping_add(1);
+        self.number
+    }
+}
+
+/// What a new link is to be.
+pub(crate) struct NewLink {
+    pub state: State,
+    pub remote: u32,
+    pub remote_handle: Handle,
+    pub addr: SocketAddr,
+    pub latency: u64,
+    pub wire: bool,
+    pub checks: bool,
+}
+
+/// The links of one host, in slots that are used again, lowest first in the order they were freed.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    slots: Vec<Link>,
+    sides: Vec<Side>,
+    free: Vec<u32>,
+}
+
+impl Links {
+    pub fn open(&mut self, new: NewLink) -> Handle {
+        let side = Side {
+            addr: new.addr,
+            decoder: new.wire.then(|| Box::new(Decoder::new(Limits::default()))),
+            asked: new.checks.then(Box::default),
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.sides[slot as usize] = side;
+                slot
+            }
+            None => {
+                if self.slots.len() == self.slots.capacity() {
+                    let more = (self.slots.len() / 8).max(8);
+                    self.slots.reserve_exact(more);
+                    self.sides.reserve_exact(more);
+                }
+                self.slots.push(Link::free());
+                self.sides.push(side);
+                self.slots.len() as u32 - 1
+            }
+        };
+        let link = &mut self.slots[slot as usize];
+        let (generation, number) = (link.generation, link.number);
+        *link = Link {
+            state: new.state,
+            generation,
+            remote: new.remote,
+            remote_handle: new.remote_handle,
+            latency: new.latency,
+            number,
+            ..Link::free()
+        };
+        Handle::new(slot, generation)
+    }
+
+    /// The rest of a link that is in use.
+    pub fn side(&mut self, handle: Handle) -> Option<&mut Side> {
+        self.get(handle)?;
+        self.sides.get_mut(handle.slot() as usize)
+    }
+
+    pub fn close(&mut self, slot: u32) {
+        let link = &mut self.slots[slot as usize];
+        link.state = State::Free;
+        link.generation = (link.generation + 1) & ((1 << (32 - SLOT_BITS)) - 1);
+        let side = &mut self.sides[slot as usize];
+        side.decoder = None;
+        side.asked = None;
+        self.free.push(slot);
+    }
+
+    /// The link a handle names, unless it is another by now.
+    pub fn get(&mut self, handle: Handle) -> Option<&mut Link> {
+        self.slots
+            .get_mut(handle.slot() as usize)
+            .filter(|link| link.state != State::Free && link.generation == handle.generation())
+    }
+
+    /// The link in a slot that is in use.
+    pub fn at(&mut self, slot: u32) -> Option<&mut Link> {
+        self.slots.get_mut(slot as usize).filter(|link| link.state != State::Free)
+    }
+
+    pub fn handle_of(&self, slot: u32) -> Handle {
+        Handle::new(slot, self.slots[slot as usize].generation)
+    }
+}

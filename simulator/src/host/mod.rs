@@ -1,0 +1,341 @@
+//! A host: one peer, its timers, its uplink and its downlink. It touches nothing else; hosts act on each
+//! other only by events that arrive later, after a latency above zero. Work without delay is done inline.
+
+pub(crate) mod actor;
+pub(crate) mod link;
+mod receive;
+mod send;
+pub(crate) mod storage;
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use engine::peer::{Event as PeerEvent, Input, Output};
+use engine::rng::Rng;
+use engine::{ConnId, Instant};
+
+use crate::context::Context;
+use crate::digest::HostDigest;
+use crate::network::downlink::Downlink;
+use crate::network::uplink::Uplink;
+use crate::parcel::Content;
+use crate::queue::{Class, Event};
+use crate::spec::Leave;
+use actor::Actor;
+use link::{Handle, Links};
+use storage::Storage;
+
+/// The port every peer listens on.
+const PORT: u16 = 6881;
+
+/// What remains of a peer for the record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    pub arrived: Option<u64>,
+    pub completed: Option<u64>,
+    pub left: Option<u64>,
+    pub stats: engine::peer::Stats,
+    pub pieces: u32,
+}
+
+/// See the module. Laid out by how often a part is touched.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Host {
+    /// None before it joins and after it has left.
+    pub actor: Option<Box<Actor>>,
+    links: Links,
+    downlink: Downlink,
+    digest: HostDigest,
+    /// The earliest timer event on its way.
+    timer_at: u64,
+    uplink: Uplink,
+    /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
+    serving: Option<(Handle, u32)>,
+    /// Inputs without delay.
+    inline: VecDeque<Input>,
+    pub id: u32,
+    /// Index into the specification's groups.
+    pub group: u32,
+    /// Numbers of its own events that belong to no connection.
+    number: u32,
+    pub reachable: bool,
+    storage: Storage,
+    rng: Rng,
+    pub addr: SocketAddr,
+    pub facts: Facts,
+}
+
+/// The address of a host: 10.0.0.1 upwards.
+pub(crate) fn address_of(host: u32) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::from(0x0a00_0001 + host), PORT))
+}
+
+/// The host that has an address.
+pub(crate) fn host_at(addr: SocketAddr) -> Option<u32> {
+    match addr {
+        SocketAddr::V4(v4) => u32::from(*v4.ip()).checked_sub(0x0a00_0001),
+        SocketAddr::V6(_) => None,
+    }
+}
+
+impl Host {
+    pub fn new(id: u32, group: u32, up: u64, down: Option<u64>, reachable: bool, rng: Rng) -> Self {
+        Self {
+            id,
+            group,
+            addr: address_of(id),
+            reachable,
+            actor: None,
+            links: Links::default(),
+            uplink: Uplink::new(up),
+            downlink: Downlink::new(down),
+            serving: None,
+            storage: Storage::default(),
+            rng,
+            digest: HostDigest::default(),
+            timer_at: u64::MAX,
+            number: 0,
+            inline: VecDeque::new(),
+            facts: Facts::default(),
+        }
+    }
+
+    pub fn digest(&self) -> HostDigest {
+        self.digest
+    }
+
+    /// The facts as of now.
+    pub fn facts(&self) -> Facts {
+        match &self.actor {
+            Some(actor) => {
+                Facts { stats: actor.peer.stats(), pieces: actor.peer.have().count(), ..self.facts }
+            }
+            None => self.facts,
+        }
+    }
+
+    /// An event that happens to this host.
+    pub fn handle(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        match event.class() {
+            Class::Join => self.join(ctx),
+            Class::Dial => self.on_dial(event, ctx),
+            Class::Answer => self.on_answer(event, ctx),
+            Class::Arrive => self.on_arrive(event, ctx),
+            Class::Deliver => self.deliver(Handle(event.to), event.arg, ctx),
+            Class::LinkFree => self.on_link_free(ctx),
+            Class::FlowReady => self.uplink.resume(event.conn()),
+            Class::Closed => self.on_remote_closed(Handle(event.to), ctx),
+            Class::Hashed => self.on_hashed(event.arg, ctx),
+            Class::Reply => self.on_reply(event.arg, ctx),
+            Class::Timer => self.on_timer(event.time, ctx),
+            Class::Leave => self.on_leave(event.arg == LEAVE_IF_INCOMPLETE, ctx),
+            Class::Announce => debug_assert!(false, "announces go to the tracker"),
+        }
+        self.serve(ctx);
+        self.arm(ctx);
+    }
+
+    /// What it will run when it joins: for whom wants to drive the same engine.
+    pub fn new_actor(&self, shared: &crate::context::Shared) -> Actor {
+        shared.new_actor(self, &mut self.rng.clone())
+    }
+
+    fn join(&mut self, ctx: &mut Context<'_>) {
+        let actor = self.new_actor(ctx.shared);
+        ctx.tally.joined(
+            actor.peer.have(),
+            &ctx.shared.layout,
+            ctx.shared.spec.groups[self.group as usize].up,
+        );
+        let complete = actor.peer.is_complete();
+        self.actor = Some(Box::new(actor));
+        self.facts.arrived = Some(ctx.now);
+        let abort = ctx.shared.spec.groups[self.group as usize].abort_rate;
+        if abort > 0.0 && !complete {
+            let after = crate::population::exponential(&mut self.rng, 1.0 / abort);
+            self.leave_later(after, LEAVE_IF_INCOMPLETE, ctx);
+        }
+        self.feed(Input::Start, ctx);
+        if complete {
+            self.plan_leave(ctx);
+        }
+    }
+
+    /// Tells the actor, and does what it says until it has no more to say.
+    fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
+        let now = Instant::from_nanos(ctx.now);
+        let content = ctx.shared.content.as_deref();
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let Some(actor) = &mut self.actor else {
+                self.inline.clear();
+                return;
+            };
+            self.digest.input(now, &input);
+            ctx.traced_input(self.id, &input);
+            actor.handle_input(now, input);
+            while let Some(output) = self
+                .actor
+                .as_mut()
+                .and_then(|actor| actor.poll_output(|data| Storage::corrupt(content, data)))
+            {
+                self.digest.output(&output);
+                ctx.traced_output(self.id, &output);
+                self.carry_out(output, ctx);
+            }
+            next = self.inline.pop_front();
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, ctx: &mut Context<'_>) {
+        match output {
+            Output::Connect { addr } => self.dial(addr, ctx),
+            Output::Disconnect { conn, .. } => self.close(conn, ctx),
+            Output::SendHandshake { conn, handshake } => self.queue_handshake(conn, handshake, ctx),
+            Output::Send { conn, message } => self.queue_message(conn, message, ctx),
+            Output::ReadBlock { conn, block } => {
+                let data = Storage::read(ctx.shared.content.as_deref(), block);
+                self.inline.push_back(Input::BlockRead { conn, block, data });
+            }
+            Output::WriteBlock { block, data } => {
+                self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, block, &data);
+            }
+            Output::VerifyPiece { piece } => {
+                let length = ctx.shared.layout.length_of(piece);
+                match ctx.shared.spec.network.hash_rate {
+                    Some(rate) => {
+                        let done = ctx.now + crate::network::downlink::serialisation(length, rate);
+                        let number = self.next_number();
+                        ctx.queue.push(
+                            Event::new(done, self.id, Class::Hashed, 0, number, self.id).with(0, piece.get()),
+                        );
+                    }
+                    None => self.verdict(piece, ctx),
+                }
+            }
+            Output::Announce(request) => {
+                let query = Content::Bytes(request.to_query().into());
+                let parcel = ctx.parcels.insert(query, 0, 0);
+                let at = ctx.now + ctx.shared.tracker_latency;
+                let number = self.next_number();
+                let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
+                ctx.queue.push(event.with(self.id, parcel));
+            }
+            Output::Event(event) => self.observe(event, ctx),
+        }
+    }
+
+    fn verdict(&mut self, piece: engine::PieceIndex, ctx: &mut Context<'_>) {
+        let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
+        self.inline.push_back(Input::PieceVerified { piece, ok });
+    }
+
+    fn on_hashed(&mut self, piece: u32, ctx: &mut Context<'_>) {
+        let Some(piece) = ctx.shared.layout.piece(piece) else { return };
+        let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
+        self.feed(Input::PieceVerified { piece, ok }, ctx);
+    }
+
+    fn observe(&mut self, event: PeerEvent, ctx: &mut Context<'_>) {
+        ctx.tally.observe(&event);
+        match event {
+            PeerEvent::Completed => {
+                self.facts.completed = Some(ctx.now);
+                self.plan_leave(ctx);
+            }
+            PeerEvent::Banned(ip) => ctx.tally.banned(host_at((ip, PORT).into())),
+            _ => {}
+        }
+    }
+
+    fn plan_leave(&mut self, ctx: &mut Context<'_>) {
+        match ctx.shared.spec.groups[self.group as usize].leave {
+            Leave::Never => {}
+            Leave::OnCompletion => self.leave_later(0.0, LEAVE, ctx),
+            Leave::After(time) => self.leave_later(time.as_secs_f64(), LEAVE, ctx),
+            Leave::AfterExponential(mean) => {
+                let after = crate::population::exponential(&mut self.rng, mean.as_secs_f64());
+                self.leave_later(after, LEAVE, ctx);
+            }
+            Leave::AtRatio(_) => self.leave_at_ratio(ctx),
+        }
+    }
+
+    /// Leaves if it seeds and has given back what it was to give.
+    fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
+        let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
+        let Some(actor) = &self.actor else { return };
+        let given = actor.peer.stats().uploaded as f64 / ctx.shared.layout.total() as f64;
+        if actor.peer.is_complete() && given >= ratio {
+            self.leave_later(0.0, LEAVE, ctx);
+        }
+    }
+
+    fn leave_later(&mut self, seconds: f64, how: u32, ctx: &mut Context<'_>) {
+        let at = ctx.now.saturating_add((seconds * 1e9) as u64);
+        let number = self.next_number();
+        ctx.queue.push(Event::new(at, self.id, Class::Leave, 0, number, self.id).with(0, how));
+    }
+
+    fn on_leave(&mut self, only_if_incomplete: bool, ctx: &mut Context<'_>) {
+        let Some(actor) = &self.actor else { return };
+        if only_if_incomplete && actor.peer.is_complete() {
+            return;
+        }
+        self.feed(Input::Stop, ctx);
+        self.facts = Facts { left: Some(ctx.now), ..self.facts() };
+        if let Some(actor) = self.actor.take() {
+            let group = &ctx.shared.spec.groups[self.group as usize];
+            ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());
+        }
+        self.storage = Storage::default();
+    }
+
+    fn on_reply(&mut self, parcel: u32, ctx: &mut Context<'_>) {
+        let Content::Bytes(body) = ctx.parcels.take(parcel).content else { return };
+        let reply = engine::tracker::AnnounceReply::from_bytes(&body).map(Box::new);
+        self.feed(Input::Announced(reply.map_err(|error| error.to_string())), ctx);
+    }
+
+    fn on_timer(&mut self, time: u64, ctx: &mut Context<'_>) {
+        if time == self.timer_at {
+            self.timer_at = u64::MAX;
+        }
+        let due = self.actor.as_ref().and_then(|actor| actor.poll_timeout());
+        if due.is_some_and(|deadline| deadline.at.as_nanos() <= ctx.now) {
+            self.feed(Input::Timeout, ctx);
+        }
+    }
+
+    /// Sees to it that a timer event comes no later than the peer's deadline.
+    fn arm(&mut self, ctx: &mut Context<'_>) {
+        let Some(deadline) = self.actor.as_ref().and_then(|actor| actor.poll_timeout()) else { return };
+        let at = deadline.at.as_nanos().max(ctx.now);
+        if at < self.timer_at {
+            self.timer_at = at;
+            ctx.queue.push(Event::new(at, self.id, Class::Timer, 0, 0, self.id));
+        }
+    }
+
+    fn next_number(&mut self) -> u32 {
+        self.number = self.number.wrapping_add(1);
+        self.number
+    }
+
+    fn close(&mut self, conn: ConnId, ctx: &mut Context<'_>) {
+        let slot = conn.0;
+        let Some(link) = self.links.at(slot) else { return };
+        let at = link.last_arrival.max(ctx.now + link.latency);
+        let number = link.next_number();
+        let event = Event::new(at, self.id, Class::Closed, slot, number, link.remote);
+        ctx.queue.push(event.with(link.remote_handle.0, 0));
+        self.uplink.clear(slot, ctx.parcels);
+        self.links.close(slot);
+    }
+}
+
+/// A leave that holds for everyone.
+const LEAVE: u32 = 0;
+/// A leave of those who give up: not for those who have completed.
+const LEAVE_IF_INCOMPLETE: u32 = 1;

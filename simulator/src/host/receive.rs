@@ -1,0 +1,160 @@
+//! What reaches a host: dials and their answers, parcels, closes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use engine::ConnId;
+use engine::peer::Input;
+use engine::wire::Message;
+use engine::wire::decoder::Decoded;
+
+use crate::context::Context;
+use crate::parcel::{Content, NONE};
+use crate::queue::{Class, Event};
+
+use super::Host;
+use super::link::{Handle, NewLink, State};
+
+/// How long a dial that nobody answers is tried.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The wire stack hands the decoder slices of one segment.
+const SEGMENT: usize = 1460;
+/// The first port that is given to those who dial.
+const EPHEMERAL: u16 = 49_152;
+
+impl Host {
+    /// Somebody dials. A peer that has left refuses at once; one that cannot be reached from outside lets
+    /// the dial time out.
+    pub(super) fn on_dial(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let latency = ctx.shared.latency(self.id, event.src);
+        if self.actor.is_none() || !self.reachable {
+            let wait = match self.actor {
+                Some(_) => DIAL_TIMEOUT.as_nanos() as u64,
+                None => latency,
+            };
+            let number = self.next_number();
+            let answer = Event::new(ctx.now + wait, self.id, Class::Answer, 0, number, event.src);
+            return ctx.queue.push(answer.with(event.arg, NONE));
+        }
+        let port = EPHEMERAL + (Handle(event.arg).slot() % 16_384) as u16;
+        let addr = SocketAddr::new(super::address_of(event.src).ip(), port);
+        let handle = self.links.open(NewLink {
+            state: State::Open,
+            remote: event.src,
+            remote_handle: Handle(event.arg),
+            addr,
+            latency,
+            wire: ctx.shared.content.is_some(),
+            checks: ctx.shared.checks,
+        });
+        if let Some(link) = self.links.get(handle) {
+            link.last_arrival = ctx.now + latency;
+            let number = link.next_number();
+            let answer =
+                Event::new(ctx.now + latency, self.id, Class::Answer, handle.slot(), number, event.src);
+            ctx.queue.push(answer.with(event.arg, handle.0));
+        }
+        self.feed(Input::Connected { conn: ConnId(handle.slot()), addr, outgoing: false }, ctx);
+    }
+
+    pub(super) fn on_answer(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let handle = Handle(event.to);
+        let alive = self.actor.is_some();
+        let link = self.links.get(handle).filter(|link| link.state == State::Dialing);
+        let Some(link) = link.filter(|_| alive) else {
+            // We have left in the meantime: the end that accepted must hear of it.
+            if event.arg != NONE {
+                let at = ctx.now + ctx.shared.latency(self.id, event.src);
+                let number = self.next_number();
+                let closed = Event::new(at, self.id, Class::Closed, 0, number, event.src);
+                ctx.queue.push(closed.with(event.arg, 0));
+            }
+            return;
+        };
+        let refused = event.arg == NONE;
+        if !refused {
+            link.state = State::Open;
+            link.remote_handle = Handle(event.arg);
+        }
+        let Some(addr) = self.links.side(handle).map(|side| side.addr) else { return };
+        if refused {
+            self.links.close(handle.slot());
+            return self.feed(Input::ConnectFailed { addr }, ctx);
+        }
+        self.feed(Input::Connected { conn: ConnId(handle.slot()), addr, outgoing: true }, ctx);
+    }
+
+    /// The last byte of a parcel reaches the downlink.
+    pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let handle = Handle(event.to);
+        let parcel = &ctx.parcels[event.arg];
+        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size);
+        if passed <= ctx.now {
+            return self.deliver(handle, event.arg, ctx);
+        }
+        // The order of what waits for one downlink is that of its arrival.
+        let number = self.next_number();
+        let deliver = Event::new(passed, self.id, Class::Deliver, handle.slot(), number, self.id);
+        ctx.queue.push(deliver.with(event.to, event.arg));
+    }
+
+    pub(super) fn deliver(&mut self, handle: Handle, parcel: u32, ctx: &mut Context<'_>) {
+        let parcel = ctx.parcels.take(parcel);
+        let open =
+            self.actor.is_some() && self.links.get(handle).is_some_and(|link| link.state == State::Open);
+        ctx.tally.arrived(parcel.payload, open);
+        if !open {
+            return;
+        }
+        let conn = ConnId(handle.slot());
+        match parcel.content {
+            Content::Message(message) => self.receive(handle, message, ctx),
+            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake }, ctx),
+            Content::Bytes(bytes) => {
+                for slice in bytes.chunks(SEGMENT) {
+                    self.decode(handle, slice, ctx);
+                }
+            }
+            Content::Empty => debug_assert!(false, "an empty parcel was on its way"),
+        }
+    }
+
+    fn decode(&mut self, handle: Handle, bytes: &[u8], ctx: &mut Context<'_>) {
+        let conn = ConnId(handle.slot());
+        if let Some(decoder) = self.links.side(handle).and_then(|side| side.decoder.as_mut()) {
+            decoder.feed(bytes);
+        }
+        // The link may be closed by what one of the messages does.
+        while let Some(decoder) = self.links.side(handle).and_then(|side| side.decoder.as_mut()) {
+            match decoder.poll() {
+                Ok(Some(Decoded::Handshake(handshake))) => {
+                    self.feed(Input::Handshake { conn, handshake }, ctx)
+                }
+                Ok(Some(Decoded::Message(message))) => self.receive(handle, message, ctx),
+                Ok(None) => return,
+                Err(error) => return self.feed(Input::Malformed { conn, error }, ctx),
+            }
+        }
+    }
+
+    fn receive(&mut self, handle: Handle, message: Message, ctx: &mut Context<'_>) {
+        if ctx.shared.checks
+            && let Message::Piece { piece, begin, .. } = &message
+            && let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut())
+        {
+            let count = asked.entry((*piece, *begin)).or_default();
+            assert!(*count > 0, "host {} received a block it never requested: {piece}+{begin}", self.id);
+            *count -= 1;
+        }
+        self.feed(Input::Message { conn: ConnId(handle.slot()), message }, ctx);
+    }
+
+    pub(super) fn on_remote_closed(&mut self, handle: Handle, ctx: &mut Context<'_>) {
+        if self.links.get(handle).is_none() {
+            return;
+        }
+        self.uplink.clear(handle.slot(), ctx.parcels);
+        self.links.close(handle.slot());
+        self.feed(Input::Closed { conn: ConnId(handle.slot()) }, ctx);
+    }
+}

@@ -1,0 +1,158 @@
+//! What leaves a host: dials, handshakes, messages, and the service of its uplink.
+
+use std::net::SocketAddr;
+
+use engine::ConnId;
+use engine::peer::Input;
+use engine::wire::handshake::HANDSHAKE_LENGTH;
+use engine::wire::{Handshake, Message, encoder};
+
+use crate::context::Context;
+use crate::network::uplink::Sender;
+use crate::parcel::{Content, Parcels};
+use crate::queue::{Class, Event};
+
+use super::link::{Handle, Links, NewLink, State};
+use super::{Host, host_at};
+
+impl Host {
+    pub(super) fn dial(&mut self, addr: SocketAddr, ctx: &mut Context<'_>) {
+        let Some(remote) = host_at(addr).filter(|&remote| remote < ctx.shared.tracker && remote != self.id)
+        else {
+            return self.inline.push_back(Input::ConnectFailed { addr });
+        };
+        let latency = ctx.shared.latency(self.id, remote);
+        let handle = self.links.open(NewLink {
+            state: State::Dialing,
+            remote,
+            remote_handle: Handle(0),
+            addr,
+            latency,
+            wire: ctx.shared.content.is_some(),
+            checks: ctx.shared.checks,
+        });
+        if let Some(link) = self.links.get(handle) {
+            let number = link.next_number();
+            let event = Event::new(ctx.now + latency, self.id, Class::Dial, handle.slot(), number, remote);
+            ctx.queue.push(event.with(0, handle.0));
+        }
+    }
+
+    pub(super) fn queue_handshake(&mut self, conn: ConnId, handshake: Handshake, ctx: &mut Context<'_>) {
+        let content = match ctx.shared.content {
+            Some(_) => Content::Bytes(handshake.to_bytes().to_vec().into()),
+            None => Content::Handshake(handshake),
+        };
+        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32, 0);
+        self.uplink.enqueue(conn.0, parcel, ctx.parcels);
+    }
+
+    pub(super) fn queue_message(&mut self, conn: ConnId, message: Message, ctx: &mut Context<'_>) {
+        let size = message.wire_length();
+        let payload = match &message {
+            Message::Piece { piece, data, .. } => {
+                if ctx.shared.checks {
+                    let piece = ctx.shared.layout.piece(*piece);
+                    let have = self
+                        .actor
+                        .as_ref()
+                        .zip(piece)
+                        .is_some_and(|(actor, p)| actor.peer.have().contains(p));
+                    assert!(have, "host {} sends a piece it lacks: {piece:?}", self.id);
+                }
+                data.len() as u32
+            }
+            Message::Request(raw) if ctx.shared.checks => {
+                let handle = self.links.handle_of(conn.0);
+                if let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut()) {
+                    *asked.entry((raw.piece, raw.begin)).or_default() += 1;
+                }
+                0
+            }
+            _ => 0,
+        };
+        ctx.tally.sent_message(&message);
+        let content = match ctx.shared.content {
+            Some(_) => {
+                let mut bytes = Vec::with_capacity(size as usize);
+                encoder::encode(&message, &mut bytes);
+                debug_assert_eq!(bytes.len(), size as usize, "the length charged is the length sent");
+                Content::Bytes(bytes.into())
+            }
+            None => Content::Message(message),
+        };
+        let parcel = ctx.parcels.insert(content, size, payload);
+        self.uplink.enqueue(conn.0, parcel, ctx.parcels);
+    }
+
+    /// Gives the uplink its next work, if it has none.
+    pub(super) fn serve(&mut self, ctx: &mut Context<'_>) {
+        if !self.uplink.has_work() {
+            return;
+        }
+        let now = ctx.now;
+        let mut service = Service {
+            id: self.id,
+            links: &mut self.links,
+            serving: &mut self.serving,
+            rng: &mut self.rng,
+            ctx,
+        };
+        if let Some(end) = self.uplink.serve(now, &mut service) {
+            ctx.queue.push(Event::new(end, self.id, Class::LinkFree, 0, 0, self.id));
+        }
+    }
+
+    pub(super) fn on_link_free(&mut self, ctx: &mut Context<'_>) {
+        self.uplink.free();
+        let Some((handle, bytes)) = self.serving.take() else { return };
+        if self.links.get(handle).is_some() {
+            self.feed(Input::Sent { conn: ConnId(handle.slot()), bytes }, ctx);
+            self.leave_at_ratio(ctx);
+        }
+    }
+}
+
+/// One service of the uplink.
+struct Service<'a, 'b> {
+    id: u32,
+    links: &'a mut Links,
+    serving: &'a mut Option<(Handle, u32)>,
+    rng: &'a mut engine::Rng,
+    ctx: &'a mut Context<'b>,
+}
+
+impl Sender for Service<'_, '_> {
+    fn send(&mut self, lane: u32, parcel: u32, start: u64, finish: u64) -> u64 {
+        let handle = self.links.handle_of(lane);
+        let Some(link) = self.links.get(handle) else {
+            debug_assert!(false, "a closed connection has nothing queued");
+            return 0;
+        };
+        let (size, payload) = (self.ctx.parcels[parcel].size, self.ctx.parcels[parcel].payload);
+        let (depart, ready) = match &self.ctx.shared.cap {
+            Some(cap) => (link.flow.depart(cap, link.rtt(), start, finish, size), link.flow.ready_at()),
+            None => (finish, 0),
+        };
+        let delay = link.latency + self.ctx.shared.jitter(self.rng);
+        let arrival = (depart + delay).max(link.last_arrival);
+        link.last_arrival = arrival;
+        self.ctx.parcels[parcel].first = arrival - (finish - start).min(arrival);
+        let number = link.next_number();
+        let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
+        self.ctx.queue.push(event.with(link.remote_handle.0, parcel));
+        if payload > 0 {
+            self.ctx.tally.handed(payload);
+            *self.serving = Some((handle, payload));
+        }
+        ready
+    }
+
+    fn park(&mut self, lane: u32, at: u64) {
+        self.ctx.queue.push(Event::new(at, self.id, Class::FlowReady, lane, 0, self.id));
+    }
+
+    fn parcels(&mut self) -> &mut Parcels {
+        self.ctx.parcels
+    }
+}

@@ -1,0 +1,22 @@
+//! Virtual time, hosts and a network model under the real BitTorrent engine.
+//!
+//! A run is a pure function of its [`spec::Spec`] and a seed: [`run::run`] gives the same record, digest
+//! included, on any machine. Nothing here reads a clock or draws from a global generator.
+
+mod context;
+mod digest;
+mod host;
+pub mod network;
+mod parcel;
+mod population;
+mod queue;
+pub mod run;
+pub mod runner;
+pub mod scenario;
+pub mod spec;
+pub mod theory;
+pub mod validate;
+mod world;
+
+pub use context::Seam;
+pub use run::{Options, Progress, RunError, Stack, Watch, engine_of, run};

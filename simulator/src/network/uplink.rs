@@ -1,0 +1,223 @@
+//! An access uplink: one parcel at a time at the link's rate, deficit round robin over the connections that
+//! have something queued (Shreedhar and Varghese 1995): work-conserving, fair, in order within a connection,
+//! O(1) a parcel.
+//!
+//! A connection that becomes backlogged with small messages goes once to the head of the round, so that a
+//! request does not wait behind other connections' blocks. A service is a run of small parcels and at most
+//! one large one, committed together: one event when the link is free again.
+
+use std::collections::VecDeque;
+
+use crate::parcel::{NONE, Parcels};
+
+use super::downlink::serialisation;
+
+/// What a connection may send in its turn: one block message.
+const QUANTUM: u32 = 16 * 1024 + 13;
+/// Parcels up to this size are small: they fit one packet.
+const SMALL: u32 = 1400;
+
+/// Where a lane waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Place {
+    /// Nowhere: it has nothing queued.
+    #[default]
+    Idle,
+    /// In the round, or at its head.
+    Listed,
+    /// For the transport to let it send.
+    Parked,
+}
+
+/// The queue of one connection.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    head: u32,
+    tail: u32,
+    deficit: u32,
+    place: Place,
+    ready_at: u64,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { head: NONE, tail: NONE, deficit: 0, place: Place::Idle, ready_at: 0 }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    rate: u64,
+    busy: bool,
+    lanes: Vec<Lane>,
+    express: VecDeque<u32>,
+    round: VecDeque<u32>,
+}
+
+/// What a service asks of the host.
+pub(crate) trait Sender {
+    /// The parcel goes into the link from `start` to `finish`. Returns when the connection may send again.
+    fn send(&mut self, lane: u32, parcel: u32, start: u64, finish: u64) -> u64;
+    /// The connection may not send before `at`: [`Uplink::resume`] is to be called then.
+    fn park(&mut self, lane: u32, at: u64);
+    /// The parcels.
+    fn parcels(&mut self) -> &mut Parcels;
+}
+
+impl Uplink {
+    /// An idle link of `rate` bytes a second.
+    pub fn new(rate: u64) -> Self {
+        Self { rate, busy: false, lanes: Vec::new(), express: VecDeque::new(), round: VecDeque::new() }
+    }
+
+    /// Whether a service could be started.
+    pub fn has_work(&self) -> bool {
+        !self.busy && (!self.express.is_empty() || !self.round.is_empty())
+    }
+
+    /// Queues a parcel on a connection.
+    pub fn enqueue(&mut self, lane: u32, parcel: u32, parcels: &mut Parcels) {
+        if lane as usize >= self.lanes.len() {
+            self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(8));
+            self.lanes.resize_with(lane as usize + 1, Lane::default);
+        }
+        let state = &mut self.lanes[lane as usize];
+        if state.head == NONE {
+            state.head = parcel;
+        } else {
+            parcels[state.tail].next = parcel;
+        }
+        state.tail = parcel;
+        if state.place == Place::Idle {
+            state.place = Place::Listed;
+            if parcels[parcel].size <= SMALL {
+                self.express.push_back(lane);
+            } else {
+                self.round.push_back(lane);
+            }
+        }
+    }
+
+    /// The transport lets a parked connection send again.
+    pub fn resume(&mut self, lane: u32) {
+        if let Some(state) = self.lanes.get_mut(lane as usize).filter(|state| state.place == Place::Parked) {
+            state.place = Place::Listed;
+            self.round.push_back(lane);
+        }
+    }
+
+    /// Drops all that a connection has queued, and forgets it.
+    pub fn clear(&mut self, lane: u32, parcels: &mut Parcels) {
+        let Some(state) = self.lanes.get_mut(lane as usize) else { return };
+        let mut next = state.head;
+        while next != NONE {
+            next = parcels.take(next).next;
+        }
+        if state.place == Place::Listed {
+            self.express.retain(|&other| other != lane);
+            self.round.retain(|&other| other != lane);
+        }
+        *state = Lane::default();
+    }
+
+    /// The last service has ended.
+    pub fn free(&mut self) {
+        self.busy = false;
+    }
+
+    /// Starts a service, if the link is free and something may go: a run of small parcels and at most one
+    /// large one. Returns when it ends.
+    pub fn serve(&mut self, now: u64, host: &mut impl Sender) -> Option<u64> {
+        if self.busy {
+            return None;
+        }
+        let mut time = now;
+        loop {
+            if let Some(lane) = self.express.pop_front() {
+                if self.admit(lane, time, host) {
+                    while self.head_size(lane, host).is_some_and(|size| size <= SMALL)
+                        && self.lanes[lane as usize].ready_at <= time
+                    {
+                        time = self.transmit(lane, time, host);
+                    }
+                    self.requeue(lane, false);
+                }
+                continue;
+            }
+            let Some(lane) = self.round.pop_front() else { break };
+            if !self.admit(lane, time, host) {
+                continue;
+            }
+            let Some(size) = self.head_size(lane, host) else {
+                self.requeue(lane, false);
+                continue;
+            };
+            let state = &mut self.lanes[lane as usize];
+            if state.deficit < size {
+                state.deficit += QUANTUM;
+            }
+            if state.deficit < size {
+                self.round.push_back(lane);
+                continue;
+            }
+            state.deficit -= size;
+            time = self.transmit(lane, time, host);
+            let next = self.head_size(lane, host);
+            let state = &self.lanes[lane as usize];
+            let goes_on = next.is_some_and(|next| state.deficit >= next);
+            self.requeue(lane, goes_on);
+            if size > SMALL {
+                break;
+            }
+        }
+        self.busy = time > now;
+        self.busy.then_some(time)
+    }
+
+    /// Whether a lane whose turn it is may send; parks it if its transport does not let it.
+    fn admit(&mut self, lane: u32, now: u64, host: &mut impl Sender) -> bool {
+        let state = &mut self.lanes[lane as usize];
+        if state.ready_at <= now {
+            return true;
+        }
+        state.place = Place::Parked;
+        let at = state.ready_at;
+        host.park(lane, at);
+        false
+    }
+
+    fn head_size(&self, lane: u32, host: &mut impl Sender) -> Option<u32> {
+        let head = self.lanes[lane as usize].head;
+        (head != NONE).then(|| host.parcels()[head].size)
+    }
+
+    fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
+        let state = &mut self.lanes[lane as usize];
+        let parcel = state.head;
+        let (size, next) = {
+            let parcel = &mut host.parcels()[parcel];
+            (parcel.size, std::mem::replace(&mut parcel.next, NONE))
+        };
+        state.head = next;
+        if next == NONE {
+            state.tail = NONE;
+        }
+        let finish = start + serialisation(size, self.rate);
+        state.ready_at = host.send(lane, parcel, start, finish);
+        finish
+    }
+
+    /// Puts a lane that has had its turn where it belongs.
+    fn requeue(&mut self, lane: u32, goes_on: bool) {
+        let state = &mut self.lanes[lane as usize];
+        if state.head == NONE {
+            state.deficit = 0;
+            state.place = Place::Idle;
+        } else if goes_on {
+            self.round.push_front(lane);
+        } else {
+            self.round.push_back(lane);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! One run, from its specification and seed to its record.
+
+use std::sync::Arc;
+
+use engine::{Instant, Layout, Seed};
+use record::End;
+
+use crate::context::nanos;
+use crate::context::{Observer, Seam};
+pub use crate::host::storage::Stack;
+use crate::spec::{Behaviour, Leave, Spec};
+use crate::theory;
+use crate::world::{Outlook, World};
+
+/// How a run is carried out; none of it changes what happens, but for the stack nothing even of the digest.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The layers under the peers.
+    pub stack: Stack,
+    /// Check the invariants as it goes.
+    pub checks: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { stack: Stack::Message, checks: cfg!(debug_assertions) }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Simulated seconds.
+    pub time: f64,
+    /// Leechers that have completed or left.
+    pub settled: u32,
+    /// Leechers in all.
+    pub leechers: u32,
+    /// Pieces completed, all peers.
+    pub pieces: u64,
+    /// Pieces that are to be completed.
+    pub pieces_in_all: u64,
+}
+
+/// What crossed the seam of the peer that is watched.
+pub struct Watch {
+    /// Which peer, by its place in [`record::Run::peers`].
+    pub peer: usize,
+    /// Called for each input and output in order.
+    pub observer: Box<dyn FnMut(Instant, Seam<'_>) + Send>,
+}
+
+/// Why a run cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The content cannot be cut.
+    #[error(transparent)]
+    Layout(#[from] engine::layout::LayoutError),
+    /// There is no such peer.
+    #[error("there is no peer {0}: the run has {1}")]
+    NoSuchPeer(usize, usize),
+    /// It was told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Carries out one run. `progress` is told now and then how far it is; the run is given up when it says
+/// false. The record's point and replicate are left empty.
+pub fn run(
+    spec: &Arc<Spec>,
+    seed: u64,
+    options: Options,
+    watch: Option<Watch>,
+    mut progress: impl FnMut(Progress) -> bool,
+) -> Result<record::Run, RunError> {
+    let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
+    let mut world = World::new(spec.clone(), layout, Seed(seed), options.stack, options.checks);
+    if let Some(Watch { peer, observer }) = watch {
+        let observer: Observer<'static> = observer;
+        world.observe(host_of(&world, peer)?, observer);
+    }
+    let limit = nanos(spec.time_limit);
+    let step = nanos(spec.sample_every).max(1);
+    let mut series = vec![sample(&world)];
+    let end = loop {
+        let next = (world.now + step).min(limit);
+        world.run_until(next);
+        series.push(sample(&world));
+        match world.outlook() {
+            Outlook::Done => break End::Done,
+            Outlook::Stuck => break End::Stuck,
+            Outlook::Goes if next >= limit => break End::TimeLimit,
+            Outlook::Goes => {}
+        }
+        if !progress(progress_of(&world)) {
+            return Err(RunError::Interrupted);
+        }
+    };
+    Ok(to_record(&world, seed, end, series))
+}
+
+/// The engine of one peer (by its place in [`record::Run::peers`]) as it is before its first input. Fed with
+/// the inputs that a [`Watch`] of the same run shows, it gives the outputs that it shows: nothing but what
+/// crosses the seam decides what a peer does. Not for peers that misbehave: their strategy is around it.
+pub fn engine_of(spec: &Arc<Spec>, seed: u64, peer: usize) -> Result<engine::Peer, RunError> {
+    let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
+    let world = World::new(spec.clone(), layout, Seed(seed), Stack::Message, false);
+    let host = host_of(&world, peer)?;
+    Ok(world.hosts[host as usize].new_actor(&world.shared).peer)
+}
+
+fn host_of(world: &World, peer: usize) -> Result<u32, RunError> {
+    let in_all = world.hosts.len();
+    world.members.iter().flatten().nth(peer).copied().ok_or(RunError::NoSuchPeer(peer, in_all))
+}
+
+fn progress_of(world: &World) -> Progress {
+    Progress {
+        time: world.now as f64 / 1e9,
+        settled: world.tally.settled,
+        leechers: world.to_settle,
+        pieces: world.tally.pieces_completed,
+        pieces_in_all: u64::from(world.to_settle) * u64::from(world.shared.layout.pieces()),
+    }
+}
+
+fn sample(world: &World) -> record::Sample {
+    let tally = &world.tally;
+    let copies = &tally.copies;
+    record::Sample {
+        time: world.now as f64 / 1e9,
+        leechers: tally.leechers,
+        seeds: tally.seeds,
+        completed: tally.completed,
+        downloaded: tally.payload_delivered,
+        uploaded: tally.payload_handed,
+        uplink: tally.uplink,
+        rarest: copies.iter().copied().min().unwrap_or(0),
+        mean_copies: copies.iter().map(|&n| f64::from(n)).sum::<f64>() / copies.len().max(1) as f64,
+    }
+}
+
+fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) -> record::Run {
+    let spec = &world.shared.spec;
+    let secs = |nanos: u64| nanos as f64 / 1e9;
+    let mut peers = Vec::with_capacity(world.hosts.len());
+    for host in world.members.iter().flatten().map(|&host| &world.hosts[host as usize]) {
+        let facts = host.facts();
+        let Some(arrived) = facts.arrived else { continue };
+        peers.push(record::Peer {
+            group: host.group,
+            arrived: secs(arrived),
+            completed: facts.completed.map(secs),
+            left: facts.left.map(secs),
+            uploaded: facts.stats.uploaded,
+            downloaded: facts.stats.downloaded,
+            wasted: facts.stats.wasted,
+            pieces: facts.pieces,
+        });
+    }
+    record::Run {
+        point: Vec::new(),
+        replicate: 0,
+        seed: seed.to_string(),
+        digest: crate::digest::combine(world.hosts.iter().map(|host| host.digest())),
+        content: spec.content,
+        pieces: world.shared.layout.pieces(),
+        ended_at: secs(world.now),
+        end,
+        bound: bound(spec),
+        groups: spec.groups.iter().map(group_facts).collect(),
+        peers,
+        series,
+        counters: counters(world),
+    }
+}
+
+fn counters(world: &World) -> std::collections::BTreeMap<String, u64> {
+    let mut counters = world.tally.counters();
+    let honest = |host: &&u32| {
+        let group = world.hosts[**host as usize].group as usize;
+        world.shared.spec.groups[group].behaviour == Behaviour::Honest
+    };
+    let banned = world.tally.bans.keys().filter(honest).count();
+    counters.insert("banned_honest_hosts".to_string(), banned as u64);
+    counters
+}
+
+fn group_facts(group: &crate::spec::Group) -> record::Group {
+    record::Group {
+        name: group.name.clone(),
+        seed: group.seed,
+        count: group.count,
+        up: group.up,
+        down: group.down,
+        choker: group.choker.name().to_string(),
+        seed_choker: group.seed_choker.name().to_string(),
+        picker: group.picker.name().to_string(),
+        behaviour: group.behaviour.name().to_string(),
+    }
+}
+
+/// The bound of Kumar and Ross on the last completion after the first arrival. It takes every uplink as
+/// there from the first arrival on and nobody as aborting, so that it holds however peers come and go; it
+/// says nothing where leechers begin with pieces or give up.
+fn bound(spec: &Spec) -> Option<f64> {
+    let leechers = || spec.groups.iter().filter(|group| !group.seed);
+    let varies = leechers().any(|group| {
+        group.start_with > 0.0 || group.abort_rate > 0.0 || group.behaviour != Behaviour::Honest
+    });
+    let seeds_leave = spec.groups.iter().any(|group| group.seed && group.leave != Leave::Never);
+    if varies || seeds_leave {
+        return None;
+    }
+    let up = |seed: bool| -> f64 {
+        let groups = spec.groups.iter().filter(|group| group.seed == seed);
+        groups.map(|group| group.up as f64 * f64::from(group.count)).sum()
+    };
+    let slowest = leechers().filter_map(|group| group.down).min().map(|down| down as f64);
+    let count: u32 = leechers().map(|group| group.count).sum();
+    Some(theory::bound(spec.content as f64, up(true), up(false), slowest, f64::from(count)))
+}

@@ -1,0 +1,241 @@
+//! A run in progress: all hosts, the tracker, the queue, and the loop that hands each event to the host it
+//! happens to. Samples and the tests that end a run happen on a fixed grid of simulated time.
+
+use std::sync::Arc;
+
+use engine::Torrent;
+use engine::rng::{self, Rng};
+use engine::tracker::{AnnounceRequest, Returns, Tracker, TrackerConfig};
+use engine::wire::InfoHash;
+use engine::{Instant, Layout, Seed};
+
+use crate::context::{Context, Observer, Shared, Tally, nanos};
+use crate::host::storage::{Content as Bytes, Stack};
+use crate::host::{Facts, Host};
+use crate::parcel::{Content, Parcels};
+use crate::population;
+use crate::queue::{Class, Event, Queue};
+use crate::spec::{self, Arrival, Spec, Until};
+
+/// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
+const STUCK_AFTER: u64 = 1800 * 1_000_000_000;
+
+/// See the module.
+pub(crate) struct World {
+    pub shared: Shared,
+    pub hosts: Vec<Host>,
+    /// The hosts of each group, in order of arrival.
+    pub members: Vec<Vec<u32>>,
+    queue: Queue,
+    parcels: Parcels,
+    pub tally: Tally,
+    tracker: TrackerHost,
+    pub now: u64,
+    /// Peers that begin without everything.
+    pub to_settle: u32,
+    /// Groups that wait for another to complete.
+    waiting: Vec<usize>,
+    observer: Option<(u32, Observer<'static>)>,
+    last_progress: (u64, u64),
+}
+
+/// What is still to happen at a point of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    Goes,
+    Done,
+    Stuck,
+}
+
+struct TrackerHost {
+    logic: Tracker,
+    rng: Rng,
+    number: u32,
+}
+
+impl World {
+    pub fn new(spec: Arc<Spec>, layout: Layout, seed: Seed, stack: Stack, checks: bool) -> Self {
+        let (group_of, members) = number_hosts(&spec, seed);
+        let content_seed = seed.derive("content", 0).0;
+        let content = (stack == Stack::Wire).then(|| Box::new(Bytes::new(layout, content_seed)));
+        let info_hash = InfoHash::of(&content_seed.to_be_bytes());
+        let torrent = Torrent { info_hash, layout, private: false };
+        let shared = Shared::new(spec.clone(), torrent, seed, content, checks, group_of);
+        let mut hosts = Vec::with_capacity(shared.group_of.len());
+        for (id, &group) in shared.group_of.iter().enumerate() {
+            let mut rng = seed.derive("host", id as u64).rng();
+            let of = &spec.groups[group as usize];
+            let reachable = rng::unit(&mut rng) < of.reachable;
+            hosts.push(Host::new(id as u32, group, of.up, of.down, reachable, rng));
+        }
+        let leechers = spec.groups.iter().filter(|group| !group.seed).map(|group| group.count).sum();
+        let mut world = Self {
+            tracker: TrackerHost::new(&spec, seed),
+            queue: Queue::new(hosts.len()),
+            parcels: Parcels::default(),
+            tally: Tally::new(&layout),
+            hosts,
+            members,
+            now: 0,
+            to_settle: leechers,
+            waiting: Vec::new(),
+            observer: None,
+            last_progress: (0, 0),
+            shared,
+        };
+        world.plan_arrivals(&spec);
+        world
+    }
+
+    /// Shows one peer's inputs and outputs to `observer`.
+    pub fn observe(&mut self, host: u32, observer: Observer<'static>) {
+        self.observer = Some((host, observer));
+    }
+
+    fn plan_arrivals(&mut self, spec: &Spec) {
+        for (i, group) in spec.groups.iter().enumerate() {
+            match population::arrivals(group, self.shared.seed.derive("arrivals", i as u64)) {
+                Some(times) => {
+                    // A trace may name fewer peers than the group has: the others never come.
+                    self.to_settle -= if group.seed { 0 } else { group.count - times.len() as u32 };
+                    let members: Vec<u32> = self.members[i].clone();
+                    for (&host, time) in members.iter().zip(times) {
+                        self.queue.push(Event::new(nanos(time), host, Class::Join, 0, 0, host));
+                    }
+                }
+                None => self.waiting.push(i),
+            }
+        }
+    }
+
+    /// Handles every event before `limit`, a point of the grid.
+    pub fn run_until(&mut self, limit: u64) {
+        while let Some(event) = self.queue.pop_before(limit) {
+            debug_assert!(event.time >= self.now, "time never moves back");
+            self.now = event.time;
+            self.tally.events += 1;
+            if event.dst == self.shared.tracker {
+                self.announce(&event);
+                continue;
+            }
+            let mut ctx = Context {
+                now: event.time,
+                queue: &mut self.queue,
+                parcels: &mut self.parcels,
+                shared: &self.shared,
+                tally: &mut self.tally,
+                traced: self.observer.as_mut().map(|(host, observer)| (*host, observer)),
+            };
+            self.hosts[event.dst as usize].handle(&event, &mut ctx);
+        }
+        self.now = limit;
+        self.release_waiting();
+        if self.shared.checks {
+            self.check();
+        }
+    }
+
+    fn announce(&mut self, event: &Event) {
+        let Content::Bytes(query) = self.parcels.take(event.arg).content else { return };
+        let reply = self.tracker.answer(event, &query);
+        let at = event.time + self.shared.tracker_latency;
+        self.tracker.number = self.tracker.number.wrapping_add(1);
+        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, 0);
+        let reply = Event::new(at, self.shared.tracker, Class::Reply, 0, self.tracker.number, event.to);
+        self.queue.push(reply.with(0, parcel));
+    }
+
+    /// Lets groups come that wait for another's leechers to complete.
+    fn release_waiting(&mut self) {
+        let spec = self.shared.spec.clone();
+        for i in std::mem::take(&mut self.waiting) {
+            let Arrival::After { group, delay } = spec.groups[i].arrival else { continue };
+            let done = self.members[group].iter().all(|&host| {
+                let facts = &self.hosts[host as usize].facts;
+                facts.completed.is_some() || facts.left.is_some() || spec.groups[group].seed
+            });
+            if !done {
+                self.waiting.push(i);
+                continue;
+            }
+            for &host in &self.members[i] {
+                self.queue.push(Event::new(self.now + nanos(delay), host, Class::Join, 0, 0, host));
+            }
+        }
+    }
+
+    /// What a look from outside at this point of the grid says.
+    pub fn outlook(&mut self) -> Outlook {
+        let coming = self.hosts.iter().any(|host| host.facts.arrived.is_none());
+        if self.shared.spec.until == Until::AllComplete && self.tally.settled >= self.to_settle {
+            return Outlook::Done;
+        }
+        if self.tally.payload_delivered > self.last_progress.1 || coming {
+            self.last_progress = (self.now, self.tally.payload_delivered);
+        }
+        if self.now - self.last_progress.0 > STUCK_AFTER && self.shared.spec.until == Until::AllComplete {
+            return Outlook::Stuck;
+        }
+        Outlook::Goes
+    }
+
+    /// Invariants that hold between events.
+    fn check(&self) {
+        let mut stats = engine::peer::Stats::default();
+        for host in &self.hosts {
+            let Facts { stats: of, .. } = host.facts();
+            stats.uploaded += of.uploaded;
+            stats.downloaded += of.downloaded;
+        }
+        let tally = &self.tally;
+        assert_eq!(stats.downloaded, tally.payload_delivered, "every payload byte delivered is one received");
+        assert!(
+            tally.payload_handed >= tally.payload_delivered + tally.payload_lost,
+            "more payload arrived than was sent"
+        );
+        assert!(stats.uploaded <= tally.payload_handed, "nobody sends more than it hands over");
+    }
+}
+
+impl TrackerHost {
+    fn new(spec: &Spec, seed: Seed) -> Self {
+        let config = TrackerConfig {
+            interval: spec.tracker.interval,
+            min_interval: spec.tracker.min_interval,
+            max_peers: spec.tracker.max_peers,
+            default_peers: spec.tracker.max_peers,
+            returns: match spec.tracker.returns {
+                spec::Returns::All => Returns::All,
+                spec::Returns::Seeds => Returns::Seeds,
+            },
+            ..TrackerConfig::default()
+        };
+        Self { logic: Tracker::new(config), rng: seed.derive("tracker", 0).rng(), number: 0 }
+    }
+
+    fn answer(&mut self, event: &Event, query: &[u8]) -> Vec<u8> {
+        let from = crate::host::address_of(event.to);
+        let reply = match AnnounceRequest::from_query(query) {
+            Ok(request) => self
+                .logic
+                .announce(Instant::from_nanos(event.time), &request, from, &mut self.rng)
+                .map(|reply| reply.to_bytes(request.compact)),
+            Err(error) => Err(engine::tracker::Failure::new(error.to_string())),
+        };
+        reply.unwrap_or_else(|failure| failure.to_bytes())
+    }
+}
+
+/// Host numbers are a permutation that the seed draws, so that no group is favoured where ties are decided by
+/// number. Returns the group of each host and the hosts of each group.
+fn number_hosts(spec: &Spec, seed: Seed) -> (Vec<u32>, Vec<Vec<u32>>) {
+    let counts = spec.groups.iter().enumerate();
+    let mut group_of: Vec<u32> =
+        counts.flat_map(|(i, group)| std::iter::repeat_n(i as u32, group.count as usize)).collect();
+    rng::shuffle(&mut seed.derive("numbers", 0).rng(), &mut group_of);
+    let mut members = vec![Vec::new(); spec.groups.len()];
+    for (host, &group) in group_of.iter().enumerate() {
+        members[group as usize].push(host as u32);
+    }
+    (group_of, members)
+}
