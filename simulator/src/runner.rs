@@ -1,0 +1,282 @@
+//! All runs of a scenario, in parallel, to one record.
+//!
+//! Guarantees: each run is single-threaded and a function of its specification and seed alone, so that the
+//! record does not depend on the number of jobs; runs stand in the record in order of (point, replicate). A
+//! run's seed is derived from the scenario's seed and the replicate's number only ([`run_seed`]): points are
+//! paired by replicate (common random numbers), so that two points of one replicate differ by what the sweep
+//! changes and not by luck. When told to stop, finished runs are kept whole.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::Seed;
+use record::Record;
+
+use crate::run::{self, Options, Progress, RunError, Stack, Watch};
+use crate::scenario::Scenario;
+use crate::spec::Spec;
+
+/// The version that goes into records.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How a scenario's runs are carried out.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Instead of the scenario's seed.
+    pub seed: Option<u64>,
+    /// The layers under the peers.
+    pub stack: Stack,
+    /// Runs at a time; 0 is taken as 1.
+    pub jobs: usize,
+    /// Check the invariants as it goes.
+    pub checks: bool,
+    /// The overrides that the scenario was read with, each as `KEY=VALUE`: for the record.
+    pub overrides: Vec<String>,
+}
+
+impl Default for Settings {
+    /// As the scenario says, the message stack, one run at a time.
+    fn default() -> Self {
+        let Options { stack, checks } = Options::default();
+        Self { seed: None, stack, jobs: 1, checks, overrides: Vec::new() }
+    }
+}
+
+impl Settings {
+    fn seed_for(&self, scenario: &Scenario) -> u64 {
+        self.seed.unwrap_or(scenario.seed())
+    }
+}
+
+impl Stack {
+    /// Both, with their names in records and on the command line.
+    pub const NAMES: [(&'static str, Self); 2] = [("message", Self::Message), ("wire", Self::Wire)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Wire => "wire",
+        }
+    }
+
+    /// The stack of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|known| known.0 == name).map(|known| known.1)
+    }
+}
+
+/// One run that is to be made.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its place among the jobs, from 0.
+    pub number: usize,
+    /// The value of each axis.
+    pub point: Vec<String>,
+    /// Replicate number, from 0.
+    pub replicate: u32,
+    /// Its seed.
+    pub seed: u64,
+    spec: Arc<Spec>,
+}
+
+/// What is told while the runs go on. Calls come from several threads.
+#[derive(Clone, Copy, Debug)]
+pub enum Update<'a> {
+    /// A run has begun.
+    Started(&'a Job),
+    /// A run is so far.
+    Running(&'a Job, Progress),
+    /// A run has ended, or an earlier one is taken again.
+    Finished(&'a Job, &'a record::Run),
+}
+
+/// Why there is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// A run cannot be made.
+    #[error("run {replicate} of {point}: {source}", point = describe(point))]
+    Run {
+        /// Its point.
+        point: Vec<String>,
+        /// Its replicate.
+        replicate: u32,
+        /// Why.
+        source: RunError,
+    },
+    /// No threads to run it on.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// A point in words.
+pub fn describe(point: &[String]) -> String {
+    if point.is_empty() { "the only point".to_owned() } else { format!("point {}", point.join(", ")) }
+}
+
+/// The seed of every point's run number `replicate`: `Seed(scenario).derive("replicate", replicate)`.
+pub fn run_seed(scenario: u64, replicate: u32) -> u64 {
+    Seed(scenario).derive("replicate", u64::from(replicate)).0
+}
+
+/// The runs that a scenario asks for, with the seed that theirs are derived from, in order of (point, replicate).
+pub fn jobs(scenario: &Scenario, seed: u64) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for point in scenario.points() {
+        let spec = Arc::new(point.spec.clone());
+        for replicate in 0..point.replicates {
+            jobs.push(Job {
+                number: jobs.len(),
+                point: point.values.clone(),
+                replicate,
+                seed: run_seed(seed, replicate),
+                spec: Arc::clone(&spec),
+            });
+        }
+    }
+    jobs
+}
+
+impl Job {
+    /// What is run.
+    pub fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    /// Carries it out; see [`run::run`].
+    pub fn run(
+        &self,
+        options: Options,
+        watch: Option<Watch>,
+        progress: impl FnMut(Progress) -> bool,
+    ) -> Result<record::Run, RunError> {
+        let run = run::run(&self.spec, self.seed, options, watch, progress)?;
+        Ok(record::Run { point: self.point.clone(), replicate: self.replicate, ..run })
+    }
+
+    /// Blocks that are to be delivered: what the run costs, about.
+    pub fn cost(&self) -> u64 {
+        let leechers = self.spec.groups.iter().filter(|group| !group.seed);
+        let count: u64 = leechers.map(|group| u64::from(group.count)).sum();
+        count.saturating_mul(self.spec.content / u64::from(engine::BLOCK) + 1)
+    }
+}
+
+/// In what the runs of an earlier record differ from those that `settings` would make of `scenario`; nothing,
+/// if they can be taken again. The number of replicates may differ.
+pub fn differences(record: &Record, scenario: &Scenario, settings: &Settings) -> Vec<&'static str> {
+    fn decisive(overrides: &[String]) -> impl Iterator<Item = &String> {
+        let key = |set: &String| set.split('=').next().is_some_and(|key| key.trim().ends_with("replicates"));
+        overrides.iter().filter(move |set| !key(set))
+    }
+    let checks = [
+        (record.format == record::FORMAT && record.version == VERSION, "the version of swarmlab"),
+        (record.source == scenario.source(), "the scenario's text"),
+        (record.seed == settings.seed_for(scenario), "the seed"),
+        (record.stack == settings.stack.name(), "the stack"),
+        (
+            record.axes == scenario.axes() && decisive(&record.overrides).eq(decisive(&settings.overrides)),
+            "what --set says",
+        ),
+    ];
+    checks.iter().filter(|(same, _)| !same).map(|(_, what)| *what).collect()
+}
+
+/// Makes every run of a scenario and returns them in order. Runs of `earlier`, if it has no [`differences`],
+/// are not made again. Once `cancel` is true no run begins and those that are under way are given up: the
+/// record is then partial.
+pub fn run_all(
+    scenario: &Scenario,
+    settings: &Settings,
+    earlier: Option<Record>,
+    cancel: &AtomicBool,
+    on_update: impl Fn(Update<'_>) + Sync,
+) -> Result<Record, RunnerError> {
+    let jobs = jobs(scenario, settings.seed_for(scenario));
+    let earlier = earlier.filter(|record| differences(record, scenario, settings).is_empty());
+    let mut known: BTreeMap<(Vec<String>, u32), record::Run> = earlier
+        .into_iter()
+        .flat_map(|record| record.runs)
+        .map(|run| ((run.point.clone(), run.replicate), run))
+        .collect();
+    let (mut runs, mut todo) = (BTreeMap::new(), Vec::new());
+    for job in &jobs {
+        let run = known.remove(&(job.point.clone(), job.replicate));
+        match run.filter(|run| run.seed == job.seed.to_string()) {
+            Some(run) => {
+                on_update(Update::Finished(job, &run));
+                runs.insert(job.number, run);
+            }
+            None => todo.push(job),
+        }
+    }
+    runs.extend(run_jobs(&todo, settings, cancel, on_update)?);
+    Ok(Record {
+        format: record::FORMAT,
+        version: VERSION.to_owned(),
+        scenario: scenario.name().to_owned(),
+        question: scenario.question().to_owned(),
+        charts: scenario.charts().to_vec(),
+        source: scenario.source().to_owned(),
+        overrides: settings.overrides.clone(),
+        seed: settings.seed_for(scenario),
+        stack: settings.stack.name().to_owned(),
+        axes: scenario.axes().to_vec(),
+        partial: runs.len() < jobs.len(),
+        runs: runs.into_values().collect(),
+    })
+}
+
+/// Makes some of a scenario's runs, the largest first so that the threads end together, and returns those that
+/// ended under their jobs' numbers. Of `settings` the stack, the checks and the number of jobs count.
+pub fn run_jobs(
+    jobs: &[&Job],
+    settings: &Settings,
+    cancel: &AtomicBool,
+    on_update: impl Fn(Update<'_>) + Sync,
+) -> Result<BTreeMap<usize, record::Run>, RunnerError> {
+    let mut queue = jobs.to_vec();
+    queue.sort_by_key(|job| (std::cmp::Reverse(job.cost()), job.number));
+    let threads = settings.jobs.clamp(1, queue.len().max(1));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let options = Options { stack: settings.stack, checks: settings.checks };
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (done, failed) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
+    let halted = || cancel.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
+    pool.broadcast(|_| {
+        while !halted()
+            && let Some(job) = queue.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            on_update(Update::Started(job));
+            let tell = |progress| {
+                on_update(Update::Running(job, progress));
+                !halted()
+            };
+            match job.run(options, None, tell) {
+                Ok(run) => {
+                    on_update(Update::Finished(job, &run));
+                    lock(&done).insert(job.number, run);
+                }
+                Err(RunError::Interrupted) => return,
+                Err(source) => {
+                    stop.store(true, Ordering::Relaxed);
+                    let point = job.point.clone();
+                    *lock(&failed) = Some(RunnerError::Run { point, replicate: job.replicate, source });
+                }
+            }
+        }
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+/// A thread that panics takes the pool down with it; nobody looks at what it left.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
