@@ -1,0 +1,277 @@
+//! What can be typed, as types. Nothing is looked up or decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Said at the end of every help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    it worked
+  1    a verdict failed: replay or trace gave another digest, validate found a claim that does not hold
+  2    the command line, a scenario or a file's content is wrong
+  3    a file could not be read or written
+  130  interrupted; finished runs are kept";
+
+/// A BitTorrent swarm simulator whose peers are real protocol engines.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Command {
+    /// Run scenarios and draw their charts
+    Run(Run),
+    /// Read scenarios and say what is wrong with them
+    Check(Check),
+    /// List the scenarios that can be run by name
+    List,
+    /// Make a record's runs again and compare their digests
+    Replay(Replay),
+    /// Draw a record's charts and tables again
+    Report(Report),
+    /// Compare two records: paired differences with 95 % intervals
+    Compare(Compare),
+    /// Show all that one peer is told and says, as JSON Lines
+    Trace(Trace),
+    /// Hold the shipped scenarios to what theory and papers say of them
+    Validate(Validate),
+    /// Measure the simulator's speed and memory
+    Bench(Bench),
+    /// Make a .torrent from a file or folder
+    Create(Create),
+    /// Print a .torrent or a magnet link
+    Show(Show),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Run {
+    /// Scenario files, or names of shipped scenarios (see `swarmlab list`)
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Results go into a folder below this, named after the scenario
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// The seed that every run's seed is derived from, instead of the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Runs of each point, instead of the scenario's number; a variant that sets its own keeps it
+    #[arg(long, value_name = "N")]
+    pub replicates: Option<u32>,
+    #[command(flatten)]
+    pub set: Set,
+    #[command(flatten)]
+    pub jobs: Jobs,
+    /// What runs under the peers: messages alone, or every byte encoded, decoded and hashed
+    #[arg(long, value_enum, default_value_t = Stack::Message)]
+    pub stack: Stack,
+    /// No progress bars and no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Keep the runs of an earlier invocation that was interrupted, and make those that are missing
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// `--set`.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// Change a key of the scenario, as in --set groups.leechers.up='8 Mbit/s' (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// `--jobs`.
+#[derive(Debug, Args)]
+pub struct Jobs {
+    /// Runs at a time [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+/// `--stack`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Stack {
+    /// Messages are passed as they are
+    Message,
+    /// Every byte is encoded, decoded and hashed
+    Wire,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Check {
+    /// Scenario files, or names of shipped scenarios
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    #[command(flatten)]
+    pub set: Set,
+}
+
+/// Which of a record's runs.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The point: its values, separated by commas; one value is enough if it says which [default: all, for trace the first]
+    #[arg(long, value_name = "VALUES")]
+    pub point: Option<String>,
+    /// The replicate, from 0 [default: all, for trace the first]
+    #[arg(long, value_name = "N")]
+    pub replicate: Option<u32>,
+    /// The folder that files named in the scenario (traces, matrices) count from
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    pub base: PathBuf,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Replay {
+    /// A record.json, or the folder it is in
+    pub record: PathBuf,
+    #[command(flatten)]
+    pub which: Which,
+    #[command(flatten)]
+    pub jobs: Jobs,
+    /// Say nothing but what differs
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Report {
+    /// A record.json, or the folder it is in
+    pub record: PathBuf,
+    /// Where the files go [default: beside the record]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// No summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Compare {
+    /// The first record
+    pub a: PathBuf,
+    /// The second: differences are its figures minus the first's
+    pub b: PathBuf,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Trace {
+    /// A record.json, or the folder it is in
+    pub record: PathBuf,
+    /// The peer: its row among the run's in peers.csv, from 0
+    #[arg(long, value_name = "N")]
+    pub peer: usize,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Bench {
+    /// Leechers in the swarm (repeatable) [default: 100 and 1000]
+    #[arg(long, value_name = "N")]
+    pub peers: Vec<u32>,
+    /// A line of JSON for each size
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `create`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Create {
+    /// The file or folder to share
+    pub path: PathBuf,
+    /// Where the .torrent goes [default: the name with .torrent, in the current folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Length of a piece, as in "256 KiB" [default: by the size of the content]
+    #[arg(long, value_name = "SIZE")]
+    pub piece: Option<String>,
+    /// A tracker's URL; each further one is a tier of its own (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub tracker: Vec<String>,
+    /// Peers come from the tracker alone
+    #[arg(long)]
+    pub private: bool,
+    /// A comment
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Replace a file that is there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Show {
+    /// A .torrent file, or a magnet link in quotes
+    #[arg(value_name = "TORRENT")]
+    pub torrent: String,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it has the form KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Validate {
+    /// Scenarios whose claims to check, or `rounds` for the optimal broadcast [default: all]
+    pub subjects: Vec<String>,
+
+    /// Runs of each point, each with a seed of its own, 2 to 100
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
+    pub seeds: u8,
+
+    /// What the seeds are derived from, instead of a fixed number
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_set_is_cut_at_its_first_equals_sign() {
+        let set = key_and_value("groups.a.leave={ after = \"5 s\" }").unwrap();
+        assert_eq!(set, ("groups.a.leave".to_owned(), "{ after = \"5 s\" }".to_owned()));
+        assert!(key_and_value("replicates").is_err());
+    }
+}

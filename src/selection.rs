@@ -1,0 +1,77 @@
+//! Which of a record's runs are meant, and the jobs that make them again.
+
+use std::path::Path;
+
+use record::{Record, Run};
+use simulator::runner::{self, Job, VERSION};
+use simulator::scenario::Scenario;
+
+use crate::cli::Which;
+use crate::failure::Failure;
+use crate::output::note;
+
+/// The scenario that a record is of, read from the record alone.
+pub fn scenario(record: &Record, base: &Path) -> Result<Scenario, Failure> {
+    let mut overrides = Vec::new();
+    for set in &record.overrides {
+        let (key, value) = set.split_once('=').ok_or_else(|| {
+            Failure::input(format!("the record has an override without `=`: {}", crate::output::safe(set)))
+        })?;
+        overrides.push((key.to_owned(), value.to_owned()));
+    }
+    if record.version != VERSION {
+        note(&format!(
+            "note: the record was made by swarmlab {}, and this is {VERSION}: digests may differ",
+            crate::output::safe(&record.version)
+        ));
+    }
+    Ok(Scenario::parse(&format!("{}.toml", record.scenario), &record.source, base, &overrides)?)
+}
+
+/// The record's runs that are meant, each with its job, in the record's order; at least one.
+pub fn runs<'a>(
+    record: &'a Record,
+    scenario: &Scenario,
+    which: &Which,
+) -> Result<Vec<(&'a Run, Job)>, Failure> {
+    let jobs = runner::jobs(scenario, record.seed);
+    let mut found = Vec::new();
+    for run in record.runs.iter().filter(|run| matches(run, which)) {
+        let job = jobs.iter().find(|job| job.point == run.point && job.replicate == run.replicate);
+        let Some(job) = job else {
+            let point = runner::describe(&run.point);
+            return Err(Failure::input(format!(
+                "the record's scenario makes no run {} of {point}: the record was changed",
+                run.replicate
+            )));
+        };
+        found.push((run, job.clone()));
+    }
+    if found.is_empty() {
+        return Err(nothing(record, which));
+    }
+    Ok(found)
+}
+
+fn matches(run: &Run, which: &Which) -> bool {
+    let point = which.point.as_ref().is_none_or(|wanted| {
+        let squeeze = |text: &str| text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+        let wanted = squeeze(wanted);
+        let whole = squeeze(&run.point.join(","));
+        let each = || wanted.split(',').all(|part| run.point.iter().any(|value| value == part));
+        wanted == whole || each()
+    });
+    point && which.replicate.is_none_or(|replicate| run.replicate == replicate)
+}
+
+fn nothing(record: &Record, which: &Which) -> Failure {
+    let mut points: Vec<String> = record.runs.iter().map(|run| run.point.join(",")).collect();
+    points.dedup();
+    let help = match (points.first().map(String::as_str), &which.point) {
+        (None, _) => "it has no run at all".to_owned(),
+        (Some(""), Some(_)) => "the scenario sweeps nothing: leave --point out".to_owned(),
+        (Some(""), None) => format!("it has the replicates 0 to {}", record.runs.len() - 1),
+        _ => format!("it has the points {}", crate::output::safe(&points.join("  "))),
+    };
+    Failure::Input("the record has no such run".to_owned(), Some(help))
+}

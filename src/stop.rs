@@ -1,0 +1,17 @@
+//! Ctrl-C: the first asks the runs to stop, the second ends the process where it stands.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Watches for Ctrl-C (and a polite request to end) from here on; the flag it sets.
+pub fn watch() -> &'static AtomicBool {
+    let on_signal = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    // Where signals cannot be watched, Ctrl-C ends the process at once: worse, and no reason not to run.
+    let _ = ctrlc::set_handler(on_signal);
+    &STOP
+}

@@ -1,0 +1,159 @@
+//! `run`, `replay`, `report`, `compare`, `trace`, `bench`: same in, same out.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::{SMALL, call, digests, fail, record_in, run_small, succeed, swarmlab};
+
+#[test]
+fn a_run_writes_its_record_tables_and_charts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = vec!["run", "swarm-scaling", "--replicates", "2"];
+    args.extend(SMALL);
+    let printed = succeed(folder.path(), &args);
+    let results = folder.path().join("out/swarm-scaling");
+    let record = record_in(&results);
+    assert_eq!(record.runs.len(), 4);
+    assert!(!record.partial);
+    assert!(record.runs.iter().all(|run| run.digest.len() == 40 && run.end == record::End::Done));
+    assert!(printed.contains("swarm-scaling · 4 runs · seed 1"), "{printed}");
+    assert!(printed.contains("leechers") && printed.contains("all 8"), "{printed}");
+    for name in ["peers.csv", "series.csv", "runs.csv", "summary.csv", "speed.svg", "speed.png"] {
+        let length = fs::metadata(results.join(name)).unwrap().len();
+        assert!(length > 200, "{name} has {length} bytes");
+        assert!(printed.contains(name), "{name} is named: {printed}");
+    }
+    let left: Vec<_> = fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
+}
+
+#[test]
+fn the_digest_depends_on_nothing_but_scenario_and_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = run_small(folder.path(), "one", &["--jobs", "1"]);
+    let two = run_small(folder.path(), "two", &["--jobs", "2"]);
+    let wire = run_small(folder.path(), "wire", &["--stack", "wire"]);
+    let seed = run_small(folder.path(), "seed", &["--seed", "2"]);
+    assert_eq!(one, two);
+    assert_eq!(digests(&one), digests(&wire));
+    assert_eq!(wire.stack, "wire");
+    assert!(digests(&one).iter().all(|digest| !digests(&seed).contains(digest)));
+    // Points are paired by replicate.
+    assert_eq!(one.runs[0].seed, one.runs[2].seed);
+    assert_ne!(one.runs[0].seed, one.runs[1].seed);
+}
+
+#[test]
+fn a_replay_says_same_or_different() {
+    let folder = tempfile::tempdir().unwrap();
+    run_small(folder.path(), "out", &["--stack", "wire"]);
+    let printed = succeed(folder.path(), &["replay", "out/swarm-scaling"]);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("same")).count(), 4, "{printed}");
+    let path = folder.path().join("out/swarm-scaling/record.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut record = record_in(path.parent().unwrap());
+    let digest = record.runs[3].digest.clone();
+    fs::write(&path, text.replace(&digest, &"0".repeat(40))).unwrap();
+    let args = ["replay", "out/swarm-scaling/record.json", "--point", "swarm,8"];
+    let output = call(folder.path(), &args);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains(&format!("different  {digest}")), "{printed}");
+    assert!(printed.contains("1 of 2 runs differ"), "{printed}");
+    // One value is enough where it says which, and the other replicate is unharmed.
+    let args = ["replay", "out/swarm-scaling", "--point", "8", "--replicate", "0"];
+    assert_eq!(succeed(folder.path(), &args).lines().count(), 1);
+    let error = fail(folder.path(), &["replay", "out/swarm-scaling", "--point", "9"], 2);
+    assert!(error.contains("swarm,3  swarm,8"), "{error}");
+    // A seed that is not the record's makes other runs.
+    record.seed = 77;
+    fs::write(&path, record.to_json().unwrap()).unwrap();
+    assert_eq!(call(folder.path(), &["replay", "out/swarm-scaling"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_report_is_drawn_again_from_the_record_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    run_small(folder.path(), "out", &[]);
+    let results = folder.path().join("out/swarm-scaling");
+    let printed = succeed(folder.path(), &["report", "out/swarm-scaling", "--out", "again"]);
+    assert!(printed.contains("4 runs"));
+    for name in ["summary.csv", "speed.svg", "completion.png"] {
+        let again = fs::read(folder.path().join("again").join(name)).unwrap();
+        assert_eq!(again, fs::read(results.join(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_comparison_pairs_runs_of_one_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    run_small(folder.path(), "a", &[]);
+    run_small(folder.path(), "b", &["--set", "groups.leechers.up=8 Mbit/s"]);
+    let printed = succeed(folder.path(), &["compare", "a/swarm-scaling", "b/swarm-scaling/record.json"]);
+    assert!(printed.contains("mean speed"), "{printed}");
+    assert!(!printed.contains("independent samples"), "the seeds agree: {printed}");
+}
+
+#[test]
+fn a_trace_is_json_lines_in_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = run_small(folder.path(), "out", &[]);
+    let args = ["trace", "out/swarm-scaling", "--peer", "1", "--point", "8", "--replicate", "1"];
+    let printed = succeed(folder.path(), &args);
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let times: Vec<f64> = lines.iter().map(|line| line["time"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted());
+    let count = |dir: &str, kind: &str| {
+        lines.iter().filter(|line| line["dir"] == dir && line["kind"] == kind).count()
+    };
+    // 2 MiB in pieces of 256 KiB: every piece is completed once, of 16 blocks each.
+    assert_eq!(count("out", "piece-completed"), 8);
+    assert_eq!(count("out", "completed"), 1);
+    assert!(count("in", "piece") >= 128);
+    let run = record.runs.iter().find(|run| run.point[1] == "8" && run.replicate == 1).unwrap();
+    let completed = lines.iter().find(|line| line["kind"] == "completed").unwrap();
+    assert_eq!(completed["time"].as_f64(), run.peers[1].completed);
+    let reasons: Vec<&str> = lines.iter().filter_map(|line| line["reason"].as_str()).collect();
+    assert!(reasons.contains(&"choked-by-all"), "{reasons:?}");
+    let error = fail(folder.path(), &["trace", "out/swarm-scaling", "--peer", "99"], 2);
+    assert!(error.contains("the run has the peers 0 to 3"), "{error}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    run_small(folder.path(), "out", &[]);
+    for args in [&["trace", "out/swarm-scaling", "--peer", "1"][..], &["list"], &["run", "--help"]] {
+        let mut child = swarmlab(folder.path());
+        let child = child.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        drop(child.stdout.take());
+        let mut error = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}: {error}");
+        assert_eq!(error, "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_benchmark_gives_the_digest_that_a_run_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = succeed(folder.path(), &["bench", "--peers", "3", "--peers", "5", "--json"]);
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["peers"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 5]);
+    for line in &lines {
+        let rate = line["blocks_per_core_second"].as_f64().unwrap();
+        assert!(rate.is_finite() && rate > 0.0, "{line}");
+        // 64 MiB are 4,096 blocks for each leecher, endgame's duplicates on top.
+        let least = 4096 * line["peers"].as_u64().unwrap();
+        assert!(line["blocks"].as_u64().unwrap() >= least, "{line}");
+    }
+    let run = ["run", "swarm-scaling", "--quiet", "--replicates", "1", "--set"];
+    let run = [&run[..], &["groups.leechers.count=3", "--set", "variants={ swarm = {} }"]].concat();
+    succeed(folder.path(), &run);
+    let record = record_in(&folder.path().join("out/swarm-scaling"));
+    assert_eq!(lines[0]["digest"], record.runs[0].digest.as_str());
+}
