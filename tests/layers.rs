@@ -6,17 +6,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("engine", &[]),
+    ("client", &["engine"]),
     ("record", &[]),
     ("simulator", &["engine", "record"]),
     ("reports", &["record"]),
-    ("swarmlab", &["engine", "record", "simulator", "reports"]),
+    ("swarmlab", &["engine", "client", "record", "simulator", "reports"]),
 ];
 
 /// What the pure crates must never reach, directly or not.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("engine", &["tokio", "rayon", "plotters", "clap", "mio"]),
+    ("client", &["clap", "plotters", "rayon", "openssl-sys", "hyper"]),
     ("simulator", &["tokio", "plotters", "clap", "mio"]),
     ("reports", &["tokio", "rayon", "clap", "fontconfig-sys", "freetype-sys"]),
 ];

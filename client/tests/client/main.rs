@@ -1,0 +1,4 @@
+//! The client on this machine alone: files in temporary folders, sockets on loopback.
+
+mod common;
+mod storage;
