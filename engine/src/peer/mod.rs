@@ -156,6 +156,7 @@ impl Peer {
             // BEP 27: the peers of a private torrent come from its tracker alone.
             Input::Discovered { .. } if self.torrent.private => {}
             Input::Discovered { peers } => self.on_discovered(&peers, now),
+            Input::PickerChanged => self.refill_all(now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
         }

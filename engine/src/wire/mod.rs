@@ -9,7 +9,7 @@ pub mod message;
 
 pub use allowed_fast::allowed_fast;
 pub use decoder::{Decoded, Decoder, Limits, WireError};
-pub use encoder::encode;
+pub use encoder::{encode, encode_head};
 pub use extension::{ExtendedHandshake, ExtensionError};
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, InfoHash, PeerId};
 pub use message::{Message, RawBlock};
