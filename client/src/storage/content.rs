@@ -79,9 +79,9 @@ impl Storage {
         &self.layout
     }
 
-    /// Makes the files that have no bytes, and the folders of all.
+    /// Makes the files that have no bytes, where they are missing.
     pub fn prepare(&self) -> Result<(), StorageError> {
-        for (number, file) in self.stored().filter(|(_, file)| file.length == 0) {
+        for (number, file) in self.stored().filter(|(_, file)| file.length == 0 && !file.path.exists()) {
             failed("write", &file.path, self.open.get((self.id, number), &file.path, true))?;
         }
         Ok(())

@@ -1,4 +1,6 @@
 //! The client on this machine alone: files in temporary folders, sockets on loopback.
 
 mod common;
+mod net;
 mod storage;
+mod transfer;
