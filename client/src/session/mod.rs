@@ -10,8 +10,10 @@ mod status;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engine::tracker::ScrapeReply;
 use engine::{InfoHash, PeerId, Seed, choker, picker};
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc};
@@ -29,6 +31,7 @@ use crate::limit::Limiter;
 use crate::net;
 use crate::storage::{Disk, LayoutFault, OpenFiles, Storage};
 use crate::torrent::{self, Command, EVENT_QUEUE, Leave, Torrent};
+use crate::tracker::{self, TrackerError};
 
 /// Commands that may wait for a torrent.
 const COMMANDS: usize = 64;
@@ -50,6 +53,7 @@ pub(crate) struct Context {
     pub up: Arc<Limiter>,
     pub down: Arc<Limiter>,
     seed: Seed,
+    seeds: AtomicU64,
     alerts: broadcast::Sender<Alert>,
     torrents: Mutex<BTreeMap<InfoHash, Entry>>,
 }
@@ -72,6 +76,11 @@ impl Context {
     /// What a torrent's randomness is derived from.
     pub fn seed_of(&self, torrent: InfoHash) -> Seed {
         self.seed.derive(&torrent.to_string(), 0)
+    }
+
+    /// A seed of its own each time.
+    pub fn fresh_seed(&self, name: &str) -> Seed {
+        self.seed.derive(name, self.seeds.fetch_add(1, Ordering::Relaxed))
     }
 
     fn torrents(&self) -> MutexGuard<'_, BTreeMap<InfoHash, Entry>> {
@@ -178,6 +187,7 @@ impl Session {
             up: Limiter::new(settings.rates.up),
             down: Limiter::new(settings.rates.down),
             seed,
+            seeds: AtomicU64::new(0),
             alerts: broadcast::channel(settings.alert_queue.max(1)).0,
             torrents: Mutex::default(),
             settings,
@@ -253,6 +263,11 @@ impl Session {
     /// A torrent that it has.
     pub fn torrent(&self, info_hash: InfoHash) -> Option<TorrentHandle> {
         self.context.find(info_hash).map(|entry| entry.handle)
+    }
+
+    /// Asks a tracker how many peers it knows of torrents (BEP 48).
+    pub async fn scrape(&self, tracker: &str, torrents: &[InfoHash]) -> Result<ScrapeReply, TrackerError> {
+        tracker::scrape(&self.context, tracker, torrents).await
     }
 
     /// Changes the session's rate limits.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::peer::PeerConfig;
+use engine::tracker::udp::ClientConfig;
 use engine::{InfoHash, Magnet, Metainfo, PeerId};
 
 use super::flags::TorrentFlags;
@@ -62,8 +63,10 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long an accepted connection may take to name its torrent.
     pub handshake_timeout: Duration,
-    /// How long a tracker may take.
+    /// How long a tracker may take over HTTP.
     pub tracker_timeout: Duration,
+    /// How patient to be with one over UDP.
+    pub udp_tracker: ClientConfig,
     /// The session's rate limits.
     pub rates: RateLimits,
     /// The most open files.
@@ -99,6 +102,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(15),
             handshake_timeout: Duration::from_secs(20),
             tracker_timeout: Duration::from_secs(30),
+            udp_tracker: ClientConfig { retries: 1, ..ClientConfig::default() },
             rates: RateLimits::default(),
             open_files: 128,
             disk_threads: 4,

@@ -1,12 +1,11 @@
 //! Announces and scrapes, to trackers of any kind that is spoken.
 
-use std::net::IpAddr;
-
 use engine::InfoHash;
 use engine::tracker::scrape::scrape_query;
-use engine::tracker::{AnnounceReply, AnnounceRequest, ReplyError, ScrapeReply, scrape_url};
+use engine::tracker::{AnnounceReply, AnnounceRequest, ReplyError, ScrapeReply, TrackerUrl, scrape_url};
 
 use super::http::{HttpError, HttpLimits, get};
+use super::udp::{self, Asking, UdpError};
 use super::url::{Url, UrlError};
 use crate::session::Context;
 
@@ -19,9 +18,12 @@ pub enum TrackerError {
     /// It cannot be asked.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// It did not answer.
+    /// It did not answer over HTTP.
     #[error(transparent)]
     Http(HttpError),
+    /// It did not answer over UDP, or refuses.
+    #[error(transparent)]
+    Udp(#[from] UdpError),
     /// It refuses, or its answer cannot be read.
     #[error(transparent)]
     Reply(#[from] ReplyError),
@@ -30,15 +32,27 @@ pub enum TrackerError {
     NoScrape(String),
 }
 
+impl Context {
+    fn http(&self) -> HttpLimits {
+        HttpLimits { time: self.settings.tracker_timeout, body: MAX_ANSWER }
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking { config: self.settings.udp_tracker, seed: self.fresh_seed("udp tracker"), from: &self.from }
+    }
+}
+
 /// Announces to one tracker.
 pub(crate) async fn announce(
     context: &Context,
     url: &str,
     request: &AnnounceRequest,
 ) -> Result<AnnounceReply, TrackerError> {
+    if let Some(TrackerUrl::Udp(url)) = TrackerUrl::parse(url) {
+        return Ok(udp::announce(url, request, context.asking()).await?);
+    }
     let url = Url::parse(url)?.with_query(&request.to_query());
-    let limits = HttpLimits { time: context.settings.tracker_timeout, body: MAX_ANSWER };
-    match get(url, limits, &context.from).await {
+    match get(url, context.http(), &context.from).await {
         Ok(body) => Ok(AnnounceReply::from_bytes(&body)?),
         // Some refuse with a status of their own, and the reason in the body.
         Err(HttpError::Status(status, body)) => match AnnounceReply::from_bytes(&body) {
@@ -49,15 +63,21 @@ pub(crate) async fn announce(
     }
 }
 
-/// Asks a tracker how many peers it knows of torrents (BEP 48).
-pub async fn scrape(
+/// Asks a tracker how many peers it knows of torrents (BEP 48; BEP 15).
+pub(crate) async fn scrape(
+    context: &Context,
     announce_url: &str,
     torrents: &[InfoHash],
-    limits: HttpLimits,
-    from: &[IpAddr],
 ) -> Result<ScrapeReply, TrackerError> {
-    let url = scrape_url(announce_url).ok_or_else(|| TrackerError::NoScrape(announce_url.to_owned()))?;
-    let url = Url::parse(&url)?.with_query(&scrape_query(torrents));
-    let body = get(url, limits, from).await.map_err(TrackerError::Http)?;
-    Ok(ScrapeReply::from_bytes(&body)?)
+    if let Some(TrackerUrl::Udp(url)) = TrackerUrl::parse(announce_url) {
+        return Ok(udp::scrape(url, torrents, context.asking()).await?);
+    }
+    let url = Url::parse(announce_url)
+        .and_then(|_| Url::parse(&scrape_url(announce_url).unwrap_or_default()))
+        .map_err(|error| match error {
+            UrlError::Scheme(text) if text.is_empty() => TrackerError::NoScrape(announce_url.to_owned()),
+            error => error.into(),
+        })?;
+    let body = get(url.with_query(&scrape_query(torrents)), context.http(), &context.from).await;
+    Ok(ScrapeReply::from_bytes(&body.map_err(TrackerError::Http)?)?)
 }

@@ -3,4 +3,5 @@
 mod common;
 mod net;
 mod storage;
+mod trackers;
 mod transfer;
