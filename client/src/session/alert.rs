@@ -134,6 +134,9 @@ pub enum Closed {
     /// It broke.
     #[error("{0}")]
     Broken(String),
+    /// A private torrent's tracker has not named it (BEP 27).
+    #[error("not a peer of the private torrent's tracker")]
+    NotOfTracker,
     /// What we have to say to it piles up: it does not read.
     #[error("it does not read what it is sent")]
     TooSlow,

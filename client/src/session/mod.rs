@@ -29,8 +29,8 @@ use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::net;
-use crate::storage::{Disk, LayoutFault, OpenFiles, Storage};
-use crate::torrent::{self, Command, EVENT_QUEUE, Leave, Torrent};
+use crate::storage::{Disk, LayoutFault, OpenFiles};
+use crate::torrent::{self, Command, Content, EVENT_QUEUE, Leave, Torrent};
 use crate::tracker::{self, TrackerError};
 
 /// Commands that may wait for a torrent.
@@ -141,9 +141,9 @@ pub enum AddError {
     /// Its files cannot be stored as they are named.
     #[error(transparent)]
     Layout(#[from] LayoutFault),
-    /// A magnet link, without which the files would have to be known.
-    #[error("{0}")]
-    Magnet(&'static str),
+    /// Files are to be believed of which a magnet link says nothing.
+    #[error("seed_mode and no_verify_files need the metainfo, which a magnet link has not")]
+    Magnet,
 }
 
 /// A client: everything it shares and downloads. To be made and used within a tokio runtime. Dropped, it ends
@@ -216,11 +216,8 @@ impl Session {
     /// Adds a torrent, which begins to check its files.
     pub fn add_torrent(&self, params: AddTorrentParams) -> Result<TorrentHandle, AddError> {
         flags::check(params.flags)?;
-        let AddTorrentParams { source, save_path, peers, mut trackers, resume, rates, flags } = params;
+        let AddTorrentParams { source, save_path, mut peers, mut trackers, resume, rates, flags } = params;
         let info_hash = source.info_hash();
-        let Source::Metainfo(metainfo) = source else {
-            return Err(AddError::Magnet("magnet links are not supported yet"));
-        };
         let mut torrents = self.context.torrents();
         if let Some(entry) = torrents.get(&info_hash) {
             return match flags.contains(TorrentFlags::DUPLICATE_IS_ERROR) {
@@ -228,10 +225,23 @@ impl Session {
                 false => Ok(entry.handle.clone()),
             };
         }
+        let (content, name, own) = match source {
+            Source::Metainfo(metainfo) => {
+                let own = metainfo.trackers.clone();
+                (Some(Content::new(*metainfo, &save_path, &self.context.open)?), None, own)
+            }
+            Source::Magnet(magnet) => {
+                let unsure = flags & (TorrentFlags::SEED_MODE | TorrentFlags::NO_VERIFY_FILES);
+                if !unsure.is_empty() && resume.as_ref().is_none_or(|resume| resume.info.is_none()) {
+                    return Err(AddError::Magnet);
+                }
+                peers.extend(magnet.peers);
+                (None, magnet.name, magnet.trackers.into_iter().map(|url| vec![url]).collect())
+            }
+        };
         if !flags.contains(TorrentFlags::OVERRIDE_TRACKERS) || trackers.is_empty() {
-            trackers.splice(0..0, metainfo.trackers.iter().cloned());
+            trackers.splice(0..0, own);
         }
-        let storage = Arc::new(Storage::new(&metainfo, &save_path, self.context.open.clone())?);
         let (commands_to, commands) = mpsc::channel(COMMANDS);
         let events = mpsc::channel(EVENT_QUEUE);
         let handle = TorrentHandle::new(info_hash, commands_to);
@@ -240,8 +250,9 @@ impl Session {
         self.context.alert(Alert::TorrentAdded(info_hash));
         Torrent::start(torrent::Begin {
             context: self.context.clone(),
-            metainfo: Arc::from(metainfo),
-            storage,
+            info_hash,
+            content,
+            name,
             save_path,
             peers,
             trackers,

@@ -94,7 +94,7 @@ impl Default for Settings {
             listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)],
             peer_id: None,
             seed: None,
-            peer: PeerConfig::default(),
+            peer: PeerConfig::client(),
             leech_choker: "tit-for-tat".to_owned(),
             seed_choker: "round-robin".to_owned(),
             picker: "rarest-first".to_owned(),

@@ -4,7 +4,8 @@ use engine::peer::Input;
 use engine::{Bitfield, PieceIndex};
 
 use super::files::Done;
-use super::{Moved, Torrent};
+use super::machine::Machine;
+use super::{Content, Moved, Torrent};
 use crate::session::{Alert, TorrentFlags, TorrentState};
 use crate::storage::{ResumeData, Storage, StorageError};
 
@@ -24,7 +25,7 @@ pub(crate) struct Found {
 }
 
 /// A check under way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Check {
     left: std::vec::IntoIter<PieceIndex>,
     asked: usize,
@@ -44,7 +45,7 @@ impl Torrent {
     pub(super) fn look(&mut self, resume: Option<ResumeData>, all: bool) {
         let (epoch, flags, info_hash) = (self.epoch, self.flags, self.info_hash);
         let folder = self.context.settings.resume_folder.clone();
-        self.check = Some(Check { left: Vec::new().into_iter(), asked: 0, total: 0, done: 0 });
+        self.check = Some(Check::default());
         self.set_state(TorrentState::CheckingResumeData);
         self.job(0, move |storage| {
             let saved = match (resume, folder) {
@@ -74,12 +75,13 @@ impl Torrent {
             self.before = before;
             self.seen = self.moved();
         }
-        self.have = have;
+        let seed_mode = self.is(TorrentFlags::SEED_MODE);
+        if let Some(content) = &mut self.content {
+            content.believed = seed_mode.then(|| have.clone());
+            content.have = have;
+        }
         if let Some(error) = error {
             return self.file_error(&error);
-        }
-        if self.is(TorrentFlags::SEED_MODE) {
-            self.believed = Some(self.have.clone());
         }
         if !check.is_empty() {
             self.set_state(TorrentState::CheckingFiles);
@@ -111,7 +113,9 @@ impl Torrent {
         check.done += 1;
         match result {
             Ok(true) => {
-                self.have.insert(piece);
+                if let Some(content) = &mut self.content {
+                    content.have.insert(piece);
+                }
                 self.dirty = true;
             }
             Ok(false) => {}
@@ -122,16 +126,24 @@ impl Torrent {
 
     /// What is there is known.
     fn ready(&mut self) {
-        self.make_peer();
-        let state = if self.have.is_full() { TorrentState::Seeding } else { TorrentState::Downloading };
+        let Some(state) = self.content.as_ref().map(Content::state) else { return };
         self.set_state(state);
         if self.is(TorrentFlags::STOP_WHEN_READY) {
             self.flags.remove(TorrentFlags::STOP_WHEN_READY);
             self.paused = true;
             self.alert(Alert::Paused(self.info_hash));
         }
-        if !self.paused {
-            self.enter();
+        match std::mem::take(&mut self.machine) {
+            Machine::Fetch(fetch) if !self.paused => self.go_on_from(*fetch),
+            machine => {
+                self.machine = machine;
+                // That of a fetch, if there is one.
+                self.feed(Input::Stop);
+                self.make_peer();
+                if !self.paused {
+                    self.enter();
+                }
+            }
         }
     }
 
@@ -144,12 +156,16 @@ impl Torrent {
 
     /// Hashes everything again.
     pub(super) fn recheck(&mut self) {
+        if self.content.is_none() {
+            return;
+        }
         self.drop_peer();
         self.error = None;
-        self.believed = None;
         self.flags.remove(TorrentFlags::SEED_MODE);
-        self.have = Bitfield::empty(&self.metainfo.layout);
-        self.storage.close();
+        let Some(content) = &mut self.content else { return };
+        content.believed = None;
+        content.have = Bitfield::empty(&content.metainfo.layout);
+        content.storage.close();
         self.look(None, true);
     }
 }

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::Peer;
 use engine::peer::Input;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{RATE_WINDOW, Torrent};
-use crate::session::{Alert, PeerStatus, RateLimits, TorrentFlags, TorrentState, TorrentStatus};
+use super::{Content, RATE_WINDOW, Torrent};
+use crate::session::{Alert, PeerStatus, RateLimits, TorrentFlags, TorrentStatus};
 use crate::storage::ResumeData;
 
 /// How long to wait for trackers to be told that we leave.
@@ -82,9 +81,13 @@ impl Torrent {
         }
         self.alert(Alert::Resumed(self.info_hash));
         if self.error.take().is_some() {
+            if self.content.is_none() {
+                return self.fetch_metadata();
+            }
             self.make_peer();
-            let state = if self.have.is_full() { TorrentState::Seeding } else { TorrentState::Downloading };
-            self.set_state(state);
+            if let Some(state) = self.content.as_ref().map(Content::state) {
+                self.set_state(state);
+            }
         }
         if self.check.is_none() {
             self.enter();
@@ -99,22 +102,25 @@ impl Torrent {
     }
 
     fn status(&self) -> TorrentStatus {
-        let (layout, moved) = (&self.metainfo.layout, self.moved());
-        let now = self.context.clock.now();
-        let length = |piece| u64::from(layout.length_of(piece));
-        let stats = self.peer.as_ref().map(Peer::stats).unwrap_or_default();
+        let (now, moved, stats) = (self.context.clock.now(), self.moved(), self.machine.stats());
+        let content = self.content.as_ref();
+        let done = |content: &Content| {
+            let layout = &content.metainfo.layout;
+            content.have.iter(layout).map(|piece| u64::from(layout.length_of(piece))).sum()
+        };
+        let name = content.map(|content| &content.metainfo.name).or(self.name.as_ref());
         TorrentStatus {
             info_hash: self.info_hash,
-            name: self.metainfo.name.clone(),
+            name: name.cloned().unwrap_or_else(|| self.info_hash.to_string()),
             state: self.state,
             paused: self.paused,
             error: self.error.clone(),
             flags: self.flags,
             save_path: self.save_path.clone(),
-            total: layout.total(),
-            done: self.have.iter(layout).map(length).sum(),
-            pieces: layout.pieces(),
-            pieces_done: self.have.count(),
+            total: content.map_or(0, |content| content.metainfo.layout.total()),
+            done: content.map_or(0, done),
+            pieces: content.map_or(0, |content| content.metainfo.layout.pieces()),
+            pieces_done: content.map_or(0, |content| content.have.count()),
             checked: self.check.as_ref().map_or(1.0, |check| check.progress()),
             uploaded: moved.up,
             downloaded: moved.down,
@@ -134,8 +140,8 @@ impl Torrent {
         self.events.close();
         // Nobody answers from here on; what the disk has begun comes to its end.
         self.settle().await;
-        if leave.remove_files {
-            let storage = self.storage.clone();
+        let storage = self.content.as_ref().map(|content| content.storage.clone());
+        if let (true, Some(storage)) = (leave.remove_files, storage.clone()) {
             let (done, removed) = oneshot::channel();
             self.context.disk.run(0, move || drop(done.send(storage.remove())));
             if let Ok(Err(error)) = removed.await {
@@ -157,7 +163,7 @@ impl Torrent {
             // There may have been none.
             let _ = removed.await;
         }
-        self.storage.close();
+        storage.iter().for_each(|storage| storage.close());
         let _ = timeout(FAREWELL, async { while self.announces.join_next().await.is_some() {} }).await;
         self.context.forget(self.info_hash);
         self.alert(Alert::TorrentRemoved(self.info_hash));

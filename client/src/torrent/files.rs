@@ -1,13 +1,11 @@
 //! What a torrent has the disk do, and what comes of it.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use engine::peer::Input;
 use engine::{BlockRef, ConnId, PieceIndex};
 
 use super::check::Found;
-use super::{Torrent, blocks};
+use super::{Content, Torrent, blocks};
 use crate::connection::Slot;
 use crate::session::{Alert, TorrentFlags, TorrentState};
 use crate::storage::{ResumeData, Storage, StorageError};
@@ -25,6 +23,8 @@ pub(crate) enum Done {
     Spilled { bytes: usize, result: Result<(), StorageError> },
     /// A piece was hashed and, if it is good, is in the files.
     Piece { piece: PieceIndex, bytes: usize, epoch: u64, result: Result<bool, StorageError> },
+    /// The info dictionary that resume data had, if any.
+    Loaded { resume: Option<Box<ResumeData>>, content: Option<Box<Content>> },
     /// What is there at the start.
     Looked { epoch: u64, found: Box<Found> },
     /// A piece was checked.
@@ -36,8 +36,9 @@ pub(crate) enum Done {
 impl Torrent {
     /// Has the disk do something after all that it does for the same piece.
     pub(super) fn job(&mut self, piece: u32, job: impl FnOnce(&Storage) -> Done + Send + 'static) {
+        let Some(content) = &self.content else { return };
         self.jobs += 1;
-        let (storage, done) = (self.storage.clone(), self.done_to.clone());
+        let (storage, done) = (content.storage.clone(), self.done_to.clone());
         let key = u64::from(self.info_hash.0[0]) + u64::from(piece);
         self.context.disk.run(key, move || {
             let result = job(&storage);
@@ -61,6 +62,7 @@ impl Torrent {
                 self.waiting -= bytes;
                 self.on_piece(piece, epoch, result);
             }
+            Done::Loaded { resume, content } => self.on_loaded(resume, content),
             Done::Looked { epoch, found } => {
                 if epoch == self.epoch {
                     self.on_looked(*found);
@@ -106,8 +108,8 @@ impl Torrent {
     fn on_piece(&mut self, piece: PieceIndex, epoch: u64, result: Result<bool, StorageError>) {
         match result {
             Ok(ok) => {
-                if ok && self.check.is_none() {
-                    self.have.insert(piece);
+                if let (true, None, Some(content)) = (ok, &self.check, &mut self.content) {
+                    content.have.insert(piece);
                     self.dirty = true;
                 }
                 if epoch == self.epoch {
@@ -133,7 +135,8 @@ impl Torrent {
 
     fn read(&mut self, conn: ConnId, piece: PieceIndex, blocks: Vec<BlockRef>) {
         let Some(slot) = self.peers.slot(conn) else { return };
-        if self.believed.as_ref().is_some_and(|believed| believed.contains(piece)) {
+        let believed = self.content.as_ref().and_then(|content| content.believed.as_ref());
+        if believed.is_some_and(|believed| believed.contains(piece)) {
             self.job(piece.get(), move |storage| Done::Believed {
                 piece,
                 good: storage.verify(piece).unwrap_or(false),
@@ -168,7 +171,8 @@ impl Torrent {
 
     /// Seed mode: a piece is as good as we said, or nothing is known any more.
     fn on_believed(&mut self, piece: PieceIndex, good: bool) {
-        let Some(believed) = &mut self.believed else { return };
+        let believed = self.content.as_mut().and_then(|content| content.believed.as_mut());
+        let Some(believed) = believed else { return };
         believed.remove(piece);
         if !good {
             self.alert(Alert::HashFailed { torrent: self.info_hash, piece: piece.get() });
@@ -207,23 +211,22 @@ impl Torrent {
             return;
         }
         let path = ResumeData::path(folder, self.info_hash);
+        let Some(data) = self.resume_data() else { return };
         (self.dirty, self.saving) = (false, true);
-        let data = self.resume_data();
-        let torrent: Arc<Storage> = self.storage.clone();
-        self.job(0, move |_| Done::Saved(finish_and_save(&torrent, data, &path)));
+        self.job(0, move |storage| Done::Saved(finish_and_save(storage, data, &path)));
     }
 
     /// What is to be resumed from, but for the looks of the files.
-    pub(super) fn resume_data(&self) -> ResumeData {
-        let moved = self.moved();
-        ResumeData {
+    fn resume_data(&self) -> Option<ResumeData> {
+        let (content, moved) = (self.content.as_ref()?, self.moved());
+        Some(ResumeData {
             info_hash: self.info_hash,
-            pieces: self.have.to_wire().into(),
+            pieces: content.have.to_wire().into(),
             files: Vec::new(),
             uploaded: moved.up,
             downloaded: moved.down,
-            info: None,
-        }
+            info: self.magnet.then(|| content.metainfo.info.clone()),
+        })
     }
 
     fn on_saved(&mut self, result: Result<(), String>) {

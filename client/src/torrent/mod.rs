@@ -13,11 +13,13 @@ mod check;
 mod command;
 mod files;
 mod held;
+mod machine;
+mod metadata;
 mod peers;
 mod seam;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -25,19 +27,20 @@ use std::time::Duration;
 use engine::peer::Input;
 use engine::rate::Rate;
 use engine::tracker::Tiers;
-use engine::{Bitfield, BlockRef, ConnId, InfoHash, Metainfo, Peer};
+use engine::{Bitfield, BlockRef, ConnId, InfoHash, Metainfo};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::limit::{Limiter, Limits};
 use crate::session::{Alert, Context, TorrentFlags, TorrentState};
-use crate::storage::{ResumeData, Storage};
+use crate::storage::{LayoutFault, OpenFiles, ResumeData, Storage};
 
 use blocks::Unverified;
 use check::Check;
 pub(crate) use command::{Command, Leave};
 use files::Done;
+use machine::Machine;
 pub(crate) use peers::Event;
 use peers::Peers;
 
@@ -50,11 +53,38 @@ const EVENTS: usize = 64;
 /// Events that may wait.
 pub(crate) const EVENT_QUEUE: usize = 64;
 
+/// The files of a torrent.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub metainfo: Arc<Metainfo>,
+    pub storage: Arc<Storage>,
+    /// Verified and written.
+    pub have: Bitfield,
+    /// Of `have`, what is only believed to be so (seed mode).
+    pub believed: Option<Bitfield>,
+}
+
+impl Content {
+    /// The files of `metainfo` below `root`; nothing is known of what is in them.
+    pub fn new(metainfo: Metainfo, root: &Path, open: &Arc<OpenFiles>) -> Result<Self, LayoutFault> {
+        let storage = Arc::new(Storage::new(&metainfo, root, open.clone())?);
+        let have = Bitfield::empty(&metainfo.layout);
+        Ok(Self { metainfo: Arc::new(metainfo), storage, have, believed: None })
+    }
+
+    fn state(&self) -> TorrentState {
+        if self.have.is_full() { TorrentState::Seeding } else { TorrentState::Downloading }
+    }
+}
+
 /// What a torrent is made of.
 pub(crate) struct Begin {
     pub context: Arc<Context>,
-    pub metainfo: Arc<Metainfo>,
-    pub storage: Arc<Storage>,
+    pub info_hash: InfoHash,
+    /// Its files, if they are known.
+    pub content: Option<Content>,
+    /// What to call it until its name is known.
+    pub name: Option<String>,
     pub save_path: PathBuf,
     pub peers: Vec<std::net::SocketAddr>,
     pub trackers: Vec<Vec<String>>,
@@ -70,8 +100,11 @@ pub(crate) struct Begin {
 pub(crate) struct Torrent {
     context: Arc<Context>,
     info_hash: InfoHash,
-    metainfo: Arc<Metainfo>,
-    storage: Arc<Storage>,
+    /// Its files, once they are known.
+    content: Option<Content>,
+    /// It began as a magnet link.
+    magnet: bool,
+    name: Option<String>,
     save_path: PathBuf,
     flags: TorrentFlags,
     up: Arc<Limiter>,
@@ -91,14 +124,9 @@ pub(crate) struct Torrent {
     /// Nothing is to be downloaded, for now.
     held: Arc<AtomicBool>,
 
-    /// None while files are checked.
-    peer: Option<Peer>,
+    machine: Machine,
     /// How many peers there were: what was asked for by one is not told to the next.
     epoch: u64,
-    /// Verified and written.
-    have: Bitfield,
-    /// Of `have`, what is only believed to be so (seed mode).
-    believed: Option<Bitfield>,
     check: Option<Check>,
     peers: Peers,
     /// Peers to begin with.
@@ -139,25 +167,25 @@ struct Moved {
 impl Torrent {
     /// Starts its task.
     pub fn start(begin: Begin) {
-        let Begin { context, metainfo, storage, save_path, peers, trackers, resume, up, down, flags, .. } =
-            begin;
+        let Begin { context, info_hash, content, name, save_path, peers, trackers, resume, .. } = begin;
+        let flags = begin.flags;
         let (done_to, done) = mpsc::unbounded_channel();
         let (events_to, events) = begin.events;
         let now = context.clock.now();
         let held = flags.intersects(TorrentFlags::UPLOAD_MODE | TorrentFlags::DEFAULT_DONT_DOWNLOAD);
-        let mut rng = context.seed_of(metainfo.info_hash).derive("tiers", 0).rng();
+        let mut rng = context.seed_of(info_hash).derive("tiers", 0).rng();
         let torrent = Self {
-            info_hash: metainfo.info_hash,
-            have: Bitfield::empty(&metainfo.layout),
+            info_hash,
+            magnet: content.is_none(),
+            name,
             tiers: Tiers::new(trackers, &mut rng),
             unverified: Unverified::new(context.settings.write_buffer),
             context,
-            metainfo,
-            storage,
+            content,
             save_path,
             flags,
-            up,
-            down,
+            up: begin.up,
+            down: begin.down,
             commands: begin.commands,
             events,
             events_to,
@@ -167,9 +195,8 @@ impl Torrent {
             paused: flags.contains(TorrentFlags::PAUSED),
             error: None,
             held: Arc::new(AtomicBool::new(held)),
-            peer: None,
+            machine: Machine::None,
             epoch: 0,
-            believed: None,
             check: None,
             peers: Peers::default(),
             known: peers,
@@ -193,12 +220,15 @@ impl Torrent {
     }
 
     async fn run(mut self, resume: Option<ResumeData>) {
-        self.look(resume, false);
+        match self.content {
+            Some(_) => self.look(resume, false),
+            None => self.find_metadata(resume),
+        }
         let mut batch = Vec::with_capacity(EVENTS);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let deadline = self.peer.as_ref().and_then(Peer::poll_timeout);
+            let deadline = self.machine.poll_timeout();
             let deadline = deadline.and_then(|deadline| self.context.clock.at(deadline.at));
             let timeout = sleep_until(deadline.unwrap_or_else(Instant::now));
             tokio::select! {
@@ -214,6 +244,7 @@ impl Torrent {
                 () = timeout, if deadline.is_some() => self.feed(Input::Timeout),
                 _ = self.events.recv_many(&mut batch, EVENTS), if self.takes_events() => {
                     batch.drain(..).for_each(|event| self.on_event(event));
+                    self.look_for_metadata();
                 }
             }
         }
@@ -243,7 +274,7 @@ impl Torrent {
 
     /// Payload moved by this run's peers.
     fn moved(&self) -> Moved {
-        let stats = self.peer.as_ref().map(Peer::stats).unwrap_or_default();
+        let stats = self.machine.stats();
         Moved { up: self.before.up + stats.uploaded, down: self.before.down + stats.downloaded }
     }
 

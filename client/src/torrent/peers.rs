@@ -143,7 +143,7 @@ impl Torrent {
         outgoing: bool,
     ) {
         // Who comes while files are checked may come again.
-        if self.peer.is_none() || self.paused {
+        if self.machine.is_none() || self.paused {
             return;
         }
         let slot = self.peers.reserve();

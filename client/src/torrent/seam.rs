@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use engine::peer::{self, Identity, Input, Output, Policy};
+use engine::peer::{self, Identity, Input, Output, PeerConfig, Policy};
 use engine::{ConnId, Peer, choker, picker};
 
+use super::Torrent;
 use super::held::HeldFactory;
-use super::{Moved, Torrent};
+use super::machine::Machine;
 use crate::connection::Outgoing;
 use crate::session::{Alert, Closed, TorrentFlags, TorrentState};
 
 impl Torrent {
     /// A peer that has what we have.
     pub(super) fn make_peer(&mut self) {
+        let Some(content) = &self.content else { return };
         let settings = &self.context.settings;
         // The session has checked the names.
         let (Some(leech), Some(seed)) =
@@ -24,27 +26,38 @@ impl Torrent {
         let name = if sequential { "sequential" } else { &settings.picker };
         let Some(inner) = picker::by_name(name) else { return };
         let picker = Arc::new(HeldFactory { inner, held: self.held.clone() });
-        let identity = Identity { peer_id: self.context.peer_id, addr: self.context.addr };
         let seed_of_peer = self.context.seed_of(self.info_hash).derive("peer", self.epoch);
-        self.peer = Some(Peer::new(
-            self.metainfo.torrent(),
-            Arc::new(settings.peer.clone()),
+        let mut peer = Peer::new(
+            content.metainfo.torrent(),
+            Arc::new(self.peer_config()),
             &Policy { leech, seed, picker },
-            identity,
-            self.have.clone(),
+            self.identity(),
+            content.have.clone(),
             seed_of_peer,
-        ));
+        );
+        // It is that of the info-hash; of a private torrent it is not given away, and that is no error.
+        let _ = peer.set_metadata(content.metainfo.info.clone());
+        self.machine = Machine::Peer(Box::new(peer));
+    }
+
+    /// What this torrent's peer is set to.
+    pub(super) fn peer_config(&self) -> PeerConfig {
+        let config = self.context.settings.peer.clone();
+        PeerConfig { pex: config.pex && !self.is(TorrentFlags::DISABLE_PEX), ..config }
+    }
+
+    /// Who we are.
+    pub(super) fn identity(&self) -> Identity {
+        Identity { peer_id: self.context.peer_id, addr: self.context.addr }
     }
 
     /// Takes the peer out of service; its connections go with it.
     pub(super) fn drop_peer(&mut self) {
         self.feed(Input::Stop);
-        if let Some(peer) = self.peer.take() {
-            let stats = peer.stats();
-            self.before =
-                Moved { up: self.before.up + stats.uploaded, down: self.before.down + stats.downloaded };
-            self.wasted_before += stats.wasted;
-        }
+        let stats = std::mem::take(&mut self.machine).stats();
+        self.before.up += stats.uploaded;
+        self.before.down += stats.downloaded;
+        self.wasted_before += stats.wasted;
         self.epoch += 1;
         self.unverified.clear();
         self.inputs.clear();
@@ -56,14 +69,20 @@ impl Torrent {
         let mut next = Some(input);
         while let Some(input) = next {
             let now = self.context.clock.now();
-            let Some(peer) = &mut self.peer else { return };
-            peer.handle_input(now, input);
-            while let Some(output) = self.peer.as_mut().and_then(Peer::poll_output) {
-                self.act(output);
+            if !self.machine.handle_input(now, input) {
+                return;
             }
+            self.drain();
             next = self.inputs.pop_front();
         }
         self.flush_reads();
+    }
+
+    /// Does what the machine says.
+    pub(super) fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            self.act(output);
+        }
     }
 
     fn act(&mut self, output: Output) {

@@ -13,7 +13,7 @@ pub const LONG: Duration = Duration::from_secs(120);
 pub fn settings() -> Settings {
     Settings {
         listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
-        peer: PeerConfig { one_per_address: false, ..PeerConfig::default() },
+        peer: PeerConfig { one_per_address: false, ..PeerConfig::client() },
         ..Settings::default()
     }
 }
