@@ -46,7 +46,7 @@ use peers::Peers;
 
 /// What a rate is averaged over, for people to see.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
-/// Between two looks at rates and resume data.
+/// Between two looks at rates and resume data, at most.
 const TICK: Duration = Duration::from_millis(500);
 /// Events taken at a time.
 const EVENTS: usize = 64;
@@ -225,7 +225,8 @@ impl Torrent {
             None => self.find_metadata(resume),
         }
         let mut batch = Vec::with_capacity(EVENTS);
-        let mut tick = interval(TICK);
+        let often = self.context.settings.resume_interval.clamp(Duration::from_millis(10), TICK);
+        let mut tick = interval(often);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.machine.poll_timeout();
