@@ -13,7 +13,7 @@ use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::Message;
 use crate::wire::allowed_fast::allowed_fast;
-use crate::wire::extension::{ExtendedHandshake, METADATA_ID, UT_METADATA};
+use crate::wire::extension::{ExtendedHandshake, METADATA_ID, PEX_ID, UT_METADATA, UT_PEX};
 
 use super::Peer;
 use super::seam::Violation;
@@ -30,7 +30,7 @@ const MAX_REMOTE_QUEUE: u16 = 2000;
 impl Peer {
     /// Whether what remotes say of themselves is of use.
     fn remembers(&self) -> bool {
-        self.config.remember || self.metadata.is_some()
+        self.config.remember || self.metadata.is_some() || self.exchanges_peers()
     }
 
     /// `m` (BEP 10): the extensions whose messages we take.
@@ -38,6 +38,9 @@ impl Peer {
         let mut taken = BTreeMap::new();
         if self.metadata.is_some() {
             taken.insert(UT_METADATA.to_owned(), METADATA_ID);
+        }
+        if self.exchanges_peers() {
+            taken.insert(UT_PEX.to_owned(), PEX_ID);
         }
         taken
     }
@@ -49,7 +52,7 @@ impl Peer {
 
     /// The same to who has had one from a fetch: what that offered and we do not is taken back.
     pub(crate) fn renew_extended_handshake(&mut self, id: ConnId) {
-        let mut messages = BTreeMap::from([(UT_METADATA.to_owned(), 0)]);
+        let mut messages = BTreeMap::from([UT_METADATA, UT_PEX].map(|name| (name.to_owned(), 0)));
         messages.extend(self.taken());
         self.send_extended(id, messages);
     }
@@ -79,6 +82,7 @@ impl Peer {
         match extension {
             HANDSHAKE => {}
             METADATA_ID => return self.on_metadata(id, payload, now),
+            PEX_ID => return self.on_pex(id, payload, now),
             _ => return,
         }
         match ExtendedHandshake::from_bytes(payload) {

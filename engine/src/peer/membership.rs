@@ -16,6 +16,8 @@ use super::seam::{DisconnectReason, Event, Output, Violation};
 const MAX_CANDIDATES: usize = 200;
 /// The most banned addresses kept; the lowest goes when there are more.
 const MAX_BANNED: usize = 10_000;
+/// The most addresses of our own that are kept.
+const MAX_OURS: usize = 16;
 /// How long an address that failed, or whose connection ended, is left alone; doubled with each failure.
 const RETRY: Duration = Duration::from_secs(60);
 /// An address that failed this often is forgotten.
@@ -33,6 +35,7 @@ impl Peer {
     pub(crate) fn on_discovered(&mut self, peers: &[SocketAddr], now: Instant) {
         for &addr in peers {
             let known = addr == self.identity.addr
+                || self.ours.contains(&addr)
                 || self.banned.contains(&addr.ip())
                 || self.candidates.iter().any(|candidate| candidate.addr == addr)
                 || self.is_connected(addr);
@@ -43,6 +46,11 @@ impl Peer {
         }
         self.dial(now);
         self.candidates.shrink_to_fit();
+    }
+
+    /// Whether there is an address to dial with this IP.
+    pub(crate) fn is_candidate(&self, ip: IpAddr) -> bool {
+        self.candidates.iter().any(|candidate| candidate.addr.ip() == ip)
     }
 
     /// Whether dialling `addr` would be a second connection to one peer, open or being dialled. Who dialled us did so from a port
@@ -176,6 +184,10 @@ impl Peer {
             return self.disconnect(id, DisconnectReason::WrongTorrent, now);
         }
         if theirs.peer_id == self.identity.peer_id {
+            // Whoever told us of it will do so again.
+            if conn.outgoing && self.ours.len() < MAX_OURS {
+                self.ours.push(conn.addr);
+            }
             return self.disconnect(id, DisconnectReason::SelfConnection, now);
         }
         if let Some(loser) = self.duplicate(id, &theirs) {

@@ -18,6 +18,7 @@ mod extended;
 mod handover;
 mod membership;
 mod metadata;
+mod pex;
 mod pieces;
 mod priority;
 mod remotes;
@@ -102,6 +103,8 @@ pub struct Peer {
     /// Addresses being dialled again, with how often they failed.
     failed: Vec<(SocketAddr, u8)>,
     banned: BTreeSet<IpAddr>,
+    /// Addresses that have turned out to be our own.
+    ours: Vec<SocketAddr>,
     remotes: Remotes,
     /// The info dictionary, to be served (BEP 9).
     metadata: Option<Bytes>,
@@ -145,6 +148,7 @@ impl Peer {
             announcer,
             announce_at: Instant::FAR,
             announcer_changed: false,
+            ours: Vec::new(),
             remotes: Remotes::default(),
             metadata: None,
             config,

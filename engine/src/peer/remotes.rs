@@ -9,6 +9,7 @@ use crate::wire::ExtendedHandshake;
 use crate::wire::extension::{UT_METADATA, UT_PEX};
 
 use super::metadata::Served;
+use super::pex::Exchange;
 
 /// One remote.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub(crate) struct Remote {
     pub upload_only: bool,
     /// What it has had of the metadata.
     pub served: Served,
+    pub exchange: Exchange,
 }
 
 /// See the module.

@@ -248,6 +248,9 @@ pub enum Violation {
     /// It refuses, unchoked, to send pieces that it claims to have.
     #[error("refuses pieces that it claims")]
     FalseClaims,
+    /// It exchanges peers more often than BEP 11 allows, again and again.
+    #[error("floods with peers")]
+    PexFlood,
     /// It sent data that failed its hash.
     #[error("corrupt data")]
     CorruptData,

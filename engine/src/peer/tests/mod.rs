@@ -9,6 +9,7 @@ mod endgame;
 mod extended;
 mod membership;
 mod metadata;
+mod pex;
 mod property;
 mod swarm;
 mod tracker;
