@@ -1,6 +1,7 @@
 //! The Fast extension's gifts (BEP 6) and the extension protocol (BEP 10).
 //!
-//! - An extended handshake goes to each remote that speaks BEP 10, right after the pieces.
+//! - An extended handshake goes to each remote that speaks BEP 10, right after the pieces; with
+//!   [`PeerConfig::remember`](super::PeerConfig::remember) again when we come to want nothing, or something.
 //! - Of what a remote says only its `reqq` is kept, unless there is a use for more (`remotes.rs`): no remote
 //!   makes a connection larger by talking.
 
@@ -60,6 +61,7 @@ impl Peer {
     fn send_extended(&mut self, id: ConnId, messages: BTreeMap<String, u8>) {
         let Some(conn) = self.conns.get(id) else { return };
         let port = self.identity.addr.port();
+        let only = self.is_upload_only();
         let handshake = ExtendedHandshake {
             messages,
             metadata_size: self.metadata_size(),
@@ -67,8 +69,8 @@ impl Peer {
             port: (port != 0).then_some(port),
             request_queue: Some(self.config.max_queued),
             your_ip: Some(conn.addr.ip()),
-            // BEP 21: said by who wants nothing. Who gets complete later is seen to by its HAVEs.
-            upload_only: self.is_complete().then_some(true),
+            // BEP 21: said by who wants nothing, and taken back by who has said so.
+            upload_only: (only || self.has_told_upload_only).then_some(only),
         };
         let payload = handshake.to_bytes().into();
         self.send(id, Message::Extended { id: HANDSHAKE, payload });
@@ -92,10 +94,23 @@ impl Peer {
                 }
                 if remembers {
                     self.remotes.heard(id, &theirs);
+                    self.heed_interest(id, now);
                 }
             }
             Err(_) => self.violation(id, Violation::Malformed, now),
         }
+    }
+
+    /// BEP 21: who wants nothing is not interested, whatever else it has said; until it says otherwise.
+    fn heed_interest(&mut self, id: ConnId, now: Instant) {
+        let Some(remote) = self.remotes.get(id) else { return };
+        if remote.upload_only || remote.held_back {
+            self.on_interest(
+                id,
+                remote.held_back || self.conns.get(id).is_some_and(|conn| conn.peer_interested),
+            );
+        }
+        self.part_if_useless(id, now);
     }
 
     /// BEP 6: a newcomer may have a few pieces while it is choked. The set is told whole, also what we lack

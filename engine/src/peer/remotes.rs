@@ -23,6 +23,8 @@ pub(crate) struct Remote {
     pub metadata_id: u8,
     /// BEP 21: it wants nothing.
     pub upload_only: bool,
+    /// It is interested all the same, which does not count until it wants something.
+    pub held_back: bool,
     /// What it has had of the metadata.
     pub served: Served,
     pub exchange: Exchange,

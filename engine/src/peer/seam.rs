@@ -90,7 +90,9 @@ pub enum Input {
         /// The addresses.
         peers: Vec<SocketAddr>,
     },
-    /// What the tracker said to [`Output::Announce`]; `Err`: its failure reason, or that it did not answer.
+    /// What the tracker said to the last [`Output::Announce`]; `Err`: its failure reason, or that it did not
+    /// answer. What is said to an earlier one is not to be told: after a `Stop` and a `Start` it would be taken
+    /// for the answer to `started`.
     Announced(Result<Box<AnnounceReply>, String>),
     /// Leave the swarm: say so to the tracker and drop every connection. Nothing follows but a new `Start`.
     Stop,
@@ -170,7 +172,7 @@ pub enum Event {
     },
     /// A remote that owes blocks has sent none for too long.
     Snubbed(ConnId),
-    /// Everything that is missing is requested: blocks are asked for twice from here on.
+    /// Everything that is missing is requested, for the first time: blocks are asked for twice.
     EndgameStarted,
 }
 

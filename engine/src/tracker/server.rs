@@ -40,6 +40,7 @@ pub struct TrackerConfig {
     /// The least that it tells them to wait.
     pub min_interval: Duration,
     /// Who announces again before nine tenths of the least wait are over, without an event, is told of nobody.
+    /// So is, until its next announce, who sends again over UDP what was answered and the answer lost.
     pub hold_back: bool,
     /// Peers in an answer to who does not say how many.
     pub default_peers: u32,

@@ -11,6 +11,7 @@ mod membership;
 mod metadata;
 mod pex;
 mod property;
+mod settings;
 mod swarm;
 mod tracker;
 mod upload;

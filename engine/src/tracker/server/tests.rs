@@ -249,7 +249,7 @@ fn who_gives_too_little_is_refused_until_it_has_given() {
     assert_eq!(reply.peers, [host(1)]);
     // To leave, to seed and to have given enough are welcome.
     assert_eq!(says(&mut t, 3, b"a", 1, [310, 2000, 0], Event::Completed), None);
-    assert_eq!(says(&mut t, 4, b"a", 1, [999, 2000, 7000], Event::None).is_some(), true);
+    assert!(says(&mut t, 4, b"a", 1, [999, 2000, 7000], Event::None).is_some());
     assert_eq!(says(&mut t, 5, b"a", 1, [1000, 2000, 7000], Event::None), None);
     assert_eq!(says(&mut t, 6, b"a", 1, [0, 9000, 7000], Event::Stopped), None);
 }
