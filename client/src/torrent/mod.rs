@@ -12,7 +12,6 @@ mod blocks;
 mod check;
 mod command;
 mod files;
-mod held;
 mod machine;
 mod metadata;
 mod peers;
@@ -21,7 +20,6 @@ mod seam;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use engine::peer::Input;
@@ -121,8 +119,6 @@ pub(crate) struct Torrent {
     state: TorrentState,
     paused: bool,
     error: Option<String>,
-    /// Nothing is to be downloaded, for now.
-    held: Arc<AtomicBool>,
 
     machine: Machine,
     /// How many peers there were: what was asked for by one is not told to the next.
@@ -172,7 +168,6 @@ impl Torrent {
         let (done_to, done) = mpsc::unbounded_channel();
         let (events_to, events) = begin.events;
         let now = context.clock.now();
-        let held = flags.intersects(TorrentFlags::UPLOAD_MODE | TorrentFlags::DEFAULT_DONT_DOWNLOAD);
         let mut rng = context.seed_of(info_hash).derive("tiers", 0).rng();
         let torrent = Self {
             info_hash,
@@ -194,7 +189,6 @@ impl Torrent {
             state: TorrentState::CheckingResumeData,
             paused: flags.contains(TorrentFlags::PAUSED),
             error: None,
-            held: Arc::new(AtomicBool::new(held)),
             machine: Machine::None,
             epoch: 0,
             check: None,
