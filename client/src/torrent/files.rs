@@ -18,7 +18,7 @@ pub(crate) enum Done {
     /// Blocks were read, as far as they could be.
     Read { slot: Slot, epoch: u64, blocks: Vec<(BlockRef, Option<Bytes>)>, error: Option<StorageError> },
     /// A piece that was only believed to be there was hashed before it was read.
-    Believed { piece: PieceIndex, good: bool },
+    Believed { piece: PieceIndex, epoch: u64, good: bool },
     /// Unverified blocks were written early.
     Spilled { bytes: usize, epoch: u64, result: Result<(), StorageError> },
     /// A piece was hashed and, if it is good, is in the files.
@@ -51,7 +51,7 @@ impl Torrent {
         self.jobs -= 1;
         match done {
             Done::Read { slot, epoch, blocks, error } => self.on_read(slot, epoch, blocks, error),
-            Done::Believed { piece, good } => self.on_believed(piece, good),
+            Done::Believed { piece, epoch, good } => self.on_believed(piece, epoch, good),
             Done::Spilled { bytes, epoch, result } => {
                 self.waiting -= bytes;
                 if let (true, Err(error)) = (epoch == self.epoch, result) {
@@ -139,10 +139,12 @@ impl Torrent {
     fn read(&mut self, conn: ConnId, piece: PieceIndex, blocks: Vec<BlockRef>) {
         let Some(slot) = self.peers.slot(conn) else { return };
         let epoch = self.epoch;
-        let believed = self.content.as_ref().and_then(|content| content.believed.as_ref());
-        if believed.is_some_and(|believed| believed.contains(piece)) {
+        // Jobs for one piece keep their order: it is hashed before it is read, and once is enough.
+        let believed = self.content.as_mut().and_then(|content| content.believed.as_mut());
+        if believed.is_some_and(|believed| believed.remove(piece)) {
             self.job(piece.get(), move |storage| Done::Believed {
                 piece,
+                epoch,
                 good: storage.verify(piece).unwrap_or(false),
             });
         }
@@ -180,11 +182,8 @@ impl Torrent {
     }
 
     /// Seed mode: a piece is as good as we said, or nothing is known any more.
-    fn on_believed(&mut self, piece: PieceIndex, good: bool) {
-        let believed = self.content.as_mut().and_then(|content| content.believed.as_mut());
-        let Some(believed) = believed else { return };
-        believed.remove(piece);
-        if !good {
+    fn on_believed(&mut self, piece: PieceIndex, epoch: u64, good: bool) {
+        if epoch == self.epoch && !good {
             self.alert(Alert::HashFailed { torrent: self.info_hash, piece: piece.get() });
             self.recheck();
         }
