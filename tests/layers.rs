@@ -6,10 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 5] = [
-    ("engine", &[]),
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("prefetch", &[]),
+    ("engine", &["prefetch"]),
     ("record", &[]),
-    ("simulator", &["engine", "record"]),
+    ("simulator", &["engine", "prefetch", "record"]),
     ("reports", &["record"]),
     ("swarmlab", &["engine", "record", "simulator", "reports"]),
 ];

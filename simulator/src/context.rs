@@ -1,7 +1,7 @@
 //! What a host may use while it handles an event: the clock, the queue, the table of parcels, what all hosts
 //! share and never change, and a tally for observers that no host reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,6 +157,10 @@ pub(crate) struct Context<'a> {
     pub parcels: &'a mut Parcels,
     pub shared: &'a Shared,
     pub tally: &'a mut Tally,
+    /// The buffer that the peer at work puts its outputs into.
+    pub outputs: &'a mut VecDeque<Output>,
+    /// Inputs without delay of the host at work.
+    pub inline: &'a mut VecDeque<Input>,
     pub traced: Option<(u32, &'a mut Observer<'static>)>,
 }
 

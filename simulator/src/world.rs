@@ -1,15 +1,18 @@
 //! A run in progress: all hosts, the tracker, the queue, and the loop that hands each event to the host it
 //! happens to. Samples and the tests that end a run happen on a fixed grid of simulated time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::Torrent;
+use engine::peer::{Input, Output};
 use engine::rng::{self, Rng};
 use engine::tracker::{AnnounceRequest, Returns, Tracker, TrackerConfig};
 use engine::wire::InfoHash;
 use engine::{Instant, Layout, Seed};
 
 use crate::context::{Context, Observer, Shared, Tally, nanos};
+use crate::host::ahead::Step;
 use crate::host::storage::{Content as Bytes, Stack};
 use crate::host::{Facts, Host};
 use crate::parcel::{Content, Parcels};
@@ -29,6 +32,8 @@ pub(crate) struct World {
     queue: Queue,
     parcels: Parcels,
     pub tally: Tally,
+    outputs: VecDeque<Output>,
+    inline: VecDeque<Input>,
     tracker: TrackerHost,
     pub now: u64,
     /// Peers that begin without everything.
@@ -74,6 +79,8 @@ impl World {
             queue: Queue::new(hosts.len()),
             parcels: Parcels::default(),
             tally: Tally::new(&layout),
+            outputs: VecDeque::new(),
+            inline: VecDeque::new(),
             hosts,
             members,
             now: 0,
@@ -114,6 +121,7 @@ impl World {
             debug_assert!(event.time >= self.now, "time never moves back");
             self.now = event.time;
             self.tally.events += 1;
+            self.look_ahead();
             if event.dst == self.shared.tracker {
                 self.announce(&event);
                 continue;
@@ -124,6 +132,8 @@ impl World {
                 parcels: &mut self.parcels,
                 shared: &self.shared,
                 tally: &mut self.tally,
+                outputs: &mut self.outputs,
+                inline: &mut self.inline,
                 traced: self.observer.as_mut().map(|(host, observer)| (*host, observer)),
             };
             self.hosts[event.dst as usize].handle(&event, &mut ctx);
@@ -135,12 +145,23 @@ impl World {
         }
     }
 
+    /// Asks for the memory that the next events will touch, a step nearer with each event.
+    #[inline]
+    fn look_ahead(&self) {
+        for (i, step) in Step::ALL.into_iter().rev().enumerate() {
+            let Some(event) = self.queue.ahead(1 + i) else { return };
+            if let Some(host) = self.hosts.get(event.dst as usize) {
+                host.look_ahead(event, step, &self.parcels);
+            }
+        }
+    }
+
     fn announce(&mut self, event: &Event) {
         let Content::Bytes(query) = self.parcels.take(event.arg).content else { return };
         let reply = self.tracker.answer(event, &query);
         let at = event.time + self.shared.tracker_latency;
         self.tracker.number = self.tracker.number.wrapping_add(1);
-        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, 0);
+        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
         let reply = Event::new(at, self.shared.tracker, Class::Reply, 0, self.tracker.number, event.to);
         self.queue.push(reply.with(0, parcel));
     }

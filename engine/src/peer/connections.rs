@@ -59,6 +59,29 @@ impl Connections {
         Some((conn, &mut self.traffic[at]))
     }
 
+    /// Asks for the memory of a connection.
+    #[inline]
+    pub fn prefetch(&self, id: ConnId) {
+        prefetch::element(&self.slots, id.index());
+    }
+
+    /// Asks for the memory of a connection's traffic.
+    #[inline]
+    pub fn prefetch_traffic(&self, id: ConnId) {
+        if let Some(conn) = self.slots.get(id.index()) {
+            prefetch::element(&self.traffic, conn.traffic as usize);
+        }
+    }
+
+    /// Asks for the memory of what is requested over a connection.
+    #[inline]
+    pub fn prefetch_requests(&self, id: ConnId) {
+        let Some(conn) = self.slots.get(id.index()) else { return };
+        if let Some(traffic) = self.traffic.get(conn.traffic as usize) {
+            traffic.prefetch();
+        }
+    }
+
     /// What is seldom needed of a connection.
     pub fn rest(&mut self, id: ConnId) -> Option<&mut Rest> {
         self.get(id)?;

@@ -9,6 +9,7 @@
 //! Mutate, drain, mutate: after each [`Peer::handle_input`] the driver takes outputs until there are none;
 //! only then may it ask for the deadline, which holds until the next input.
 
+mod ahead;
 mod announce;
 mod config;
 mod connection;
@@ -28,6 +29,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub use ahead::Ahead;
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Violation, Why};
 
@@ -176,6 +178,13 @@ impl Peer {
     /// The next thing to do; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Exchanges the buffer that outputs are put into for another empty one. Drivers of many peers in one thread
+    /// may let them share one, which stays in the cache and is kept once.
+    pub fn exchange_buffer(&mut self, buffer: &mut VecDeque<Output>) {
+        debug_assert!(self.outputs.is_empty() && buffer.is_empty(), "nothing may be lost");
+        std::mem::swap(&mut self.outputs, buffer);
     }
 
     /// When [`Input::Timeout`] is due. May change with any input, not in between.

@@ -2,12 +2,12 @@
 //! other only by events that arrive later, after a latency above zero. Work without delay is done inline.
 
 pub(crate) mod actor;
+pub(crate) mod ahead;
 pub(crate) mod link;
 mod receive;
 mod send;
 pub(crate) mod storage;
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use engine::peer::{Event as PeerEvent, Input, Output};
@@ -52,8 +52,6 @@ pub(crate) struct Host {
     uplink: Uplink,
     /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
     serving: Option<(Handle, u32)>,
-    /// Inputs without delay.
-    inline: VecDeque<Input>,
     pub id: u32,
     /// Index into the specification's groups.
     pub group: u32,
@@ -96,7 +94,6 @@ impl Host {
             digest: HostDigest::default(),
             timer_at: u64::MAX,
             number: 0,
-            inline: VecDeque::new(),
             facts: Facts::default(),
         }
     }
@@ -166,10 +163,13 @@ impl Host {
     fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
         let now = Instant::from_nanos(ctx.now);
         let content = ctx.shared.content.as_deref();
+        if let Some(actor) = &mut self.actor {
+            actor.peer.exchange_buffer(ctx.outputs);
+        }
         let mut next = Some(input);
         while let Some(input) = next {
             let Some(actor) = &mut self.actor else {
-                self.inline.clear();
+                ctx.inline.clear();
                 return;
             };
             self.digest.input(now, &input);
@@ -184,7 +184,10 @@ impl Host {
                 ctx.traced_output(self.id, &output);
                 self.carry_out(output, ctx);
             }
-            next = self.inline.pop_front();
+            next = ctx.inline.pop_front();
+        }
+        if let Some(actor) = &mut self.actor {
+            actor.peer.exchange_buffer(ctx.outputs);
         }
     }
 
@@ -196,7 +199,7 @@ impl Host {
             Output::Send { conn, message } => self.queue_message(conn, message, ctx),
             Output::ReadBlock { conn, block } => {
                 let data = Storage::read(ctx.shared.content.as_deref(), block);
-                self.inline.push_back(Input::BlockRead { conn, block, data });
+                ctx.inline.push_back(Input::BlockRead { conn, block, data });
             }
             Output::WriteBlock { block, data } => {
                 self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, block, &data);
@@ -216,7 +219,7 @@ impl Host {
             }
             Output::Announce(request) => {
                 let query = Content::Bytes(request.to_query().into());
-                let parcel = ctx.parcels.insert(query, 0, 0);
+                let parcel = ctx.parcels.insert(query, 0, false);
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
@@ -228,7 +231,7 @@ impl Host {
 
     fn verdict(&mut self, piece: engine::PieceIndex, ctx: &mut Context<'_>) {
         let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
-        self.inline.push_back(Input::PieceVerified { piece, ok });
+        ctx.inline.push_back(Input::PieceVerified { piece, ok });
     }
 
     fn on_hashed(&mut self, piece: u32, ctx: &mut Context<'_>) {

@@ -88,7 +88,7 @@ impl Host {
     pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
         let parcel = &ctx.parcels[event.arg];
-        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size);
+        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size());
         if passed <= ctx.now {
             return self.deliver(handle, event.arg, ctx);
         }
@@ -102,14 +102,14 @@ impl Host {
         let parcel = ctx.parcels.take(parcel);
         let open =
             self.actor.is_some() && self.links.get(handle).is_some_and(|link| link.state == State::Open);
-        ctx.tally.arrived(parcel.payload, open);
+        ctx.tally.arrived(parcel.payload(), open);
         if !open {
             return;
         }
         let conn = ConnId(handle.slot());
         match parcel.content {
             Content::Message(message) => self.receive(handle, message, ctx),
-            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake }, ctx),
+            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake: *handshake }, ctx),
             Content::Bytes(bytes) => {
                 for slice in bytes.chunks(SEGMENT) {
                     self.decode(handle, slice, ctx);

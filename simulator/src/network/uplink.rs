@@ -76,6 +76,24 @@ impl Uplink {
         !self.busy && (!self.express.is_empty() || !self.round.is_empty())
     }
 
+    /// Asks for the memory of a connection's queue.
+    #[inline]
+    pub fn prefetch(&self, lane: u32) {
+        prefetch::element(&self.lanes, lane as usize);
+    }
+
+    /// The connection whose turn is next, as far as that is known.
+    #[inline]
+    pub fn next(&self) -> Option<u32> {
+        self.express.front().or(self.round.front()).copied()
+    }
+
+    /// The first parcel that a connection has queued.
+    #[inline]
+    pub fn first_of(&self, lane: u32) -> u32 {
+        self.lanes.get(lane as usize).map_or(NONE, |lane| lane.head)
+    }
+
     /// Queues a parcel on a connection.
     pub fn enqueue(&mut self, lane: u32, parcel: u32, parcels: &mut Parcels) {
         if lane as usize >= self.lanes.len() {
@@ -91,7 +109,7 @@ impl Uplink {
         state.tail = parcel;
         if state.place == Place::Idle {
             state.place = Place::Listed;
-            if parcels[parcel].size <= SMALL {
+            if parcels[parcel].size() <= SMALL {
                 self.express.push_back(lane);
             } else {
                 self.round.push_back(lane);
@@ -189,7 +207,7 @@ impl Uplink {
 
     fn head_size(&self, lane: u32, host: &mut impl Sender) -> Option<u32> {
         let head = self.lanes[lane as usize].head;
-        (head != NONE).then(|| host.parcels()[head].size)
+        (head != NONE).then(|| host.parcels()[head].size())
     }
 
     fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
@@ -197,7 +215,7 @@ impl Uplink {
         let parcel = state.head;
         let (size, next) = {
             let parcel = &mut host.parcels()[parcel];
-            (parcel.size, std::mem::replace(&mut parcel.next, NONE))
+            (parcel.size(), std::mem::replace(&mut parcel.next, NONE))
         };
         state.head = next;
         if next == NONE {
