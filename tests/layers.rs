@@ -6,11 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("prefetch", &[]),
     ("engine", &["prefetch"]),
     ("record", &[]),
     ("simulator", &["engine", "prefetch", "record"]),
+    ("harness", &["engine"]),
     ("reports", &["record"]),
     ("swarmlab", &["engine", "record", "simulator", "reports"]),
 ];
