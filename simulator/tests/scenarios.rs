@@ -1,7 +1,11 @@
 //! Every shipped scenario at a small size: it runs, its claims hold where they mean something at that size,
 //! and the controls fail. `swarmlab validate` checks the full sizes.
 
-use simulator::validate::{Bench, Row, SEED, Verdict, subjects, validate};
+use simulator::validate::{Bench, Row, Verdict, subjects, validate};
+
+/// What the seeds are derived from: not those of `swarmlab validate`, so that what these tests show is no part of what
+/// it shows. Chosen once, by date and not by what it gives; a test that misses is a finding, no reason for another.
+const SEED: u64 = 20_261_122;
 
 fn rows(subject: &str, seeds: u32, changes: &[(&str, &str)]) -> Vec<Row> {
     let bench = Bench { seeds, seed: SEED, progress: &|_, _, _| true };
