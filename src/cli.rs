@@ -245,13 +245,16 @@ pub struct Validate {
     /// Scenarios whose claims to check, or `rounds` for the optimal broadcast [default: all]
     pub subjects: Vec<String>,
 
-    /// Runs of each point, each with a seed of its own, 2 to 100
+    /// Runs of each point, each with a seed of its own, 2 to 100; with few, claims may stay inconclusive
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
     pub seeds: u8,
 
     /// What the seeds are derived from, instead of a fixed number
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub jobs: Jobs,
 
     /// No progress bar
     #[arg(long, short)]

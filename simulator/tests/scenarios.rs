@@ -8,7 +8,7 @@ use simulator::validate::{Bench, Row, Verdict, subjects, validate};
 const SEED: u64 = 20_261_122;
 
 fn rows(subject: &str, seeds: u32, changes: &[(&str, &str)]) -> Vec<Row> {
-    let bench = Bench { seeds, seed: SEED, progress: &|_, _, _| true };
+    let bench = Bench { seeds, seed: SEED, jobs: 0, progress: &|_, _, _| true };
     let rows = validate(subject, &bench, changes).unwrap();
     for row in &rows {
         eprintln!("{} {}: {} / {}", row.verdict(), row.id, row.found.measured, row.control_found.measured);
@@ -86,6 +86,6 @@ fn rounds() {
 fn every_subject_is_tested_here_and_no_other_is_known() {
     let known: Vec<&str> = subjects().collect();
     assert_eq!(known.len(), 8, "a new one needs a test: {known:?}");
-    let bench = Bench { seeds: 1, seed: SEED, progress: &|_, _, _| true };
+    let bench = Bench { seeds: 1, seed: SEED, jobs: 0, progress: &|_, _, _| true };
     assert!(validate("nothing", &bench, &[]).is_err());
 }
