@@ -47,6 +47,7 @@ use self::error::{Problem, Sources, choices};
 use self::files::Files;
 pub use self::registry::Registry;
 use self::resolve::Context;
+pub use self::resolve::MAX_PEERS;
 use self::sweep::{Plan, RawPoint};
 use crate::spec::Spec;
 
@@ -237,7 +238,10 @@ impl Loader<'_, '_> {
                 let message =
                     format!("points times replicates are more than the {MAX_RUNS} runs that are allowed");
                 let span = file.replicates.map_or(0..text.len(), |count| count.span());
-                return Err(Problem::at(span, message).help("lower `replicates`, or sweep fewer values"));
+                return Err(Problem::at(span, message).help(format!(
+                    "lower `replicates`, or sweep fewer values: there are {} points",
+                    plan.count(sources)?
+                )));
             }
         }
         Ok(scenario)
