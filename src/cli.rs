@@ -130,9 +130,9 @@ pub struct Which {
     /// The replicate, from 0 [default: all, for trace the first]
     #[arg(long, value_name = "N")]
     pub replicate: Option<u32>,
-    /// The folder that files named in the scenario (traces, matrices) count from
-    #[arg(long, value_name = "DIR", default_value = "scenarios")]
-    pub base: PathBuf,
+    /// Where files are that the scenario names (traces, matrices) and the record does not hold: the scenario's folder
+    #[arg(long, value_name = "DIR")]
+    pub base: Option<PathBuf>,
 }
 
 /// `replay`.

@@ -173,6 +173,7 @@ pub fn differences(record: &Record, scenario: &Scenario, settings: &Settings) ->
     let checks = [
         (record.format == record::FORMAT && record.version == VERSION, "the version of swarmlab"),
         (record.source == scenario.source(), "the scenario's text"),
+        (same_files(record, scenario), "the files it names"),
         (record.seed == settings.seed_for(scenario), "the seed"),
         (record.stack == settings.stack.name(), "the stack"),
         (
@@ -181,6 +182,11 @@ pub fn differences(record: &Record, scenario: &Scenario, settings: &Settings) ->
         ),
     ];
     checks.iter().filter(|(same, _)| !same).map(|(_, what)| *what).collect()
+}
+
+fn same_files(record: &Record, scenario: &Scenario) -> bool {
+    let files = scenario.files().iter().map(|(name, text)| (name, &**text));
+    record.files.iter().map(|(name, text)| (name, text.as_str())).eq(files)
 }
 
 /// Makes every run of a scenario and returns them in order. Runs of `earlier`, if it has no [`differences`],
@@ -219,6 +225,7 @@ pub fn run_all(
         question: scenario.question().to_owned(),
         charts: scenario.charts().to_vec(),
         source: scenario.source().to_owned(),
+        files: scenario.files().iter().map(|(name, text)| (name.clone(), text.to_string())).collect(),
         overrides: settings.overrides.clone(),
         seed: settings.seed_for(scenario),
         stack: settings.stack.name().to_owned(),

@@ -8,20 +8,26 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::Instant;
+use simulator::runner;
 use simulator::{Options, RunError, Seam, Watch};
 
 use self::idle::Idle;
 use super::Outcome;
 use crate::cli::Trace;
 use crate::failure::{Exit, Failure};
+use crate::output::{counted, note, safe};
 use crate::{files, selection};
 
 pub fn trace(args: &Trace) -> Outcome {
     let record = files::read_record(&args.record)?;
-    let scenario = selection::scenario(&record, &args.which.base)?;
+    let scenario = selection::scenario(&record, args.which.base.as_deref())?;
     let runs = selection::runs(&record, &scenario, &args.which)?;
-    // Without a choice the first run is as good as any.
     let Some((run, job)) = runs.first() else { return Err(Failure::input("the record has no run")) };
+    if runs.len() > 1 {
+        let which = format!("{}, replicate {}", safe(&runner::describe(&run.point)), run.replicate);
+        let of = counted(runs.len() as u64, "run");
+        note(&format!("note: this is {which}, the first of {of}: --point and --replicate choose another"));
+    }
     let Some(peer) = run.peers.get(args.peer) else {
         let help = match run.peers.len() {
             0 => "the run has no peers".to_owned(),
@@ -44,7 +50,7 @@ pub fn trace(args: &Trace) -> Outcome {
     lock(&tracer).end()?;
     match again {
         Ok(again) if again.digest != run.digest => {
-            crate::output::note("the run is not that of the record: its digest differs");
+            note("the run is not that of the record: its digest differs");
             Ok(Exit::Failed)
         }
         Ok(_) => Ok(Exit::Ok),
