@@ -80,6 +80,15 @@ fn check(record: &Record) -> Result<(), String> {
     Ok(())
 }
 
+/// Makes a folder that results are to go into, and sees that files can be made there: better now than when the work is
+/// done.
+pub fn prepare(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
+    let probe = folder.join(format!(".swarmlab.{}.tmp", std::process::id()));
+    let tried = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+    tried.map_err(|error| Failure::path("write into", folder, &error))
+}
+
 /// Writes a record into its folder, which is made if it is not there; its path.
 pub fn write_record(record: &Record, folder: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
