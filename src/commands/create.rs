@@ -76,7 +76,7 @@ pub fn create(args: &Create, out: &mut impl Write) -> Outcome {
 
 /// The name of what is shared, also of `.` or `folder/..`.
 fn name_of(path: &Path) -> Result<String, Failure> {
-    let whole = path.canonicalize().map_err(|error| Failure::path("read", path, &error))?;
+    let whole = path.canonicalize().map_err(|error| Failure::unreadable(path, &error))?;
     let name = if path.file_name().is_some() { path.file_name() } else { whole.file_name() };
     let name = name.and_then(|name| name.to_str()).map(str::to_owned);
     name.ok_or_else(|| Failure::input(format!("{} has no name in UTF-8 to give the torrent", path.display())))

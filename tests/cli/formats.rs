@@ -68,7 +68,7 @@ fn what_cannot_be_created_or_shown() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("empty"), "").unwrap();
     fs::write(folder.path().join("abc"), "abc").unwrap();
-    fail(folder.path(), &["create", "nowhere"], 3);
+    fail(folder.path(), &["create", "nowhere"], 2);
     fail(folder.path(), &["create", "empty"], 2);
     let error = fail(folder.path(), &["create", "abc", "--piece", "32 Kb"], 2);
     assert!(error.contains("KiB"), "{error}");
