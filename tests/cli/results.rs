@@ -203,6 +203,20 @@ fn a_trace_is_json_lines_in_order_of_time() {
     let run = record.runs.iter().find(|run| run.point[1] == "8" && run.replicate == 1).unwrap();
     let completed = lines.iter().find(|line| line["kind"] == "completed").unwrap();
     assert_eq!(completed["time"].as_f64(), run.peers[1].completed);
+    // Everything in it is described.
+    let described = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/trace.md")).unwrap();
+    for line in &lines {
+        let words = ["kind", "state", "reason"].map(|key| line[key].as_str());
+        let words = words.into_iter().flatten().filter(|word| *word != line["dir"]);
+        for word in line.as_object().unwrap().keys().map(String::as_str).chain(words) {
+            let word = if line["kind"] == "disconnect" && word == line["reason"] { "reason" } else { word };
+            assert!(described.contains(&format!("`{word}`")), "{word}: {line}");
+        }
+    }
+    let described = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/record.md")).unwrap();
+    for name in record.runs[0].counters.keys() {
+        assert!(described.contains(&format!("`{name}`")), "{name}");
+    }
     let reasons: Vec<&str> = lines.iter().filter_map(|line| line["reason"].as_str()).collect();
     assert!(reasons.contains(&"choked-by-all"), "{reasons:?}");
     let error = fail(folder.path(), &["trace", "out/swarm-scaling", "--peer", "99"], 2);
