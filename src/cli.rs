@@ -65,10 +65,10 @@ pub struct Run {
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// The seed that every run's seed is derived from, instead of the scenario's
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Runs of each point, instead of the scenario's number; a variant that sets its own keeps it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_REPLICATES))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_REPLICATES), allow_negative_numbers = true)]
     pub replicates: Option<u32>,
     #[command(flatten)]
     pub set: Set,
@@ -97,7 +97,7 @@ pub struct Set {
 #[derive(Debug, Args)]
 pub struct Jobs {
     /// Runs at a time [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub jobs: Option<u16>,
 }
 
@@ -128,7 +128,7 @@ pub struct Which {
     #[arg(long, value_name = "VALUES")]
     pub point: Option<String>,
     /// The replicate, from 0 [default: all, for trace the first]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..), allow_negative_numbers = true)]
     pub replicate: Option<u32>,
     /// Where files are that the scenario names (traces, matrices) and the record does not hold: the scenario's folder
     #[arg(long, value_name = "DIR")]
@@ -181,8 +181,8 @@ pub struct Trace {
     /// A record.json, or the folder it is in
     pub record: PathBuf,
     /// The peer: its row among the run's in peers.csv, from 0
-    #[arg(long, value_name = "N")]
-    pub peer: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..), allow_negative_numbers = true)]
+    pub peer: u32,
     #[command(flatten)]
     pub which: Which,
 }
@@ -192,7 +192,7 @@ pub struct Trace {
 #[command(after_help = EXIT_CODES)]
 pub struct Bench {
     /// Leechers in the swarm (repeatable) [default: 100 and 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LEECHERS))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LEECHERS), allow_negative_numbers = true)]
     pub peers: Vec<u32>,
     /// A line of JSON for each size
     #[arg(long)]
@@ -242,6 +242,10 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
 /// A tracker's address, as far as can be told without asking it: a scheme that trackers have, and a host.
 fn tracker(text: &str) -> Result<String, String> {
     const SCHEMES: [&str; 5] = ["http", "https", "udp", "ws", "wss"];
@@ -264,11 +268,11 @@ pub struct Validate {
     pub subjects: Vec<String>,
 
     /// Runs of each point, each with a seed of its own, 2 to 100; with few, claims may stay inconclusive
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100), allow_negative_numbers = true)]
     pub seeds: u8,
 
     /// What the seeds are derived from, instead of a fixed number
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
 
     #[command(flatten)]

@@ -147,7 +147,8 @@ impl ScenarioReport {
 
 impl std::fmt::Display for ScenarioReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.error.labels.is_empty() && !self.error.source_text.is_empty() {
+        // Where nothing is pointed at, the file is to be named all the same, and once.
+        if self.error.labels.is_empty() && !self.error.message.contains(&self.error.source_name) {
             write!(f, "{}: ", self.error.source_name)?;
         }
         f.write_str(&self.error.message)

@@ -106,6 +106,9 @@ fn a_flag_that_is_wrong_is_named() {
         (&["create", ".", "--tracker", "notaurl"], ["--tracker", "http://"]),
         (&["validate", "--seeds", "1"], ["--seeds", "2..=100"]),
         (&["validate", "--jobs", "0"], ["--jobs", "1.."]),
+        (&["run", "three-friends", "--seed", "-5"], ["--seed", "from 0 to 18446744073709551615"]),
+        (&["validate", "--seed", "x"], ["--seed", "from 0 to 18446744073709551615"]),
+        (&["trace", "nowhere", "--peer", "-1"], ["--peer", "-1 is not in 0.."]),
     ] {
         let error = fail(folder.path(), args, 2);
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");

@@ -28,7 +28,7 @@ pub fn trace(args: &Trace) -> Outcome {
         let of = counted(runs.len() as u64, "run");
         note(&format!("note: this is {which}, the first of {of}: --point and --replicate choose another"));
     }
-    let Some(peer) = run.peers.get(args.peer) else {
+    let Some(peer) = run.peers.get(args.peer as usize) else {
         let help = match run.peers.len() {
             0 => "the run has no peers".to_owned(),
             n => format!("the run has the peers 0 to {}", n - 1),
@@ -44,7 +44,7 @@ pub fn trace(args: &Trace) -> Outcome {
     }));
     let watcher = Arc::clone(&tracer);
     let observer = Box::new(move |now, seam: Seam<'_>| lock(&watcher).see(now, seam));
-    let watch = Watch { peer: args.peer, observer };
+    let watch = Watch { peer: args.peer as usize, observer };
     let options = Options { stack: super::replay::stack_of(&record)?, ..Options::default() };
     let again = job.run(options, Some(watch), |_| lock(&tracer).failed.is_none());
     lock(&tracer).end()?;
