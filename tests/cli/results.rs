@@ -168,6 +168,11 @@ fn a_record_of_other_runs_is_kept_beside_the_new_one() {
     assert!(said.contains("whose runs differ in the seed: it is kept as record.old.json"), "{said}");
     let old = fs::read_to_string(results.join("record.old.json")).unwrap();
     assert_eq!(record::Record::from_json(&old).unwrap(), first);
+    // It can be drawn, but not in the place of the new one's.
+    let report = ["report", "out/three-friends/record.old.json"];
+    let error = fail(folder.path(), &report, 2);
+    assert!(error.contains("say with --out"), "{error}");
+    assert!(succeed(folder.path(), &[&report[..], &["--out", "old"]].concat()).contains("seed 1"));
     let second = record_in(&results);
     assert_eq!(second.seed, 9);
     let said = run(&["--seed", "9", "--replicates", "1"]);
