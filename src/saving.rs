@@ -54,6 +54,12 @@ impl<'a> Saver<'a> {
         files::write_record(record, self.folder)
     }
 
+    /// Takes the folder away again if nothing is in it.
+    pub fn forget(&self) {
+        // That it cannot be taken away says that something is.
+        let _ = fs::remove_dir(self.folder);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

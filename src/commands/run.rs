@@ -170,6 +170,7 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
 
 fn interrupted(record: &Record, all: usize, saver: &Saver<'_>) -> Outcome {
     if record.runs.is_empty() {
+        saver.forget();
         note("interrupted before a run had ended: nothing is written");
         return Ok(Exit::Interrupted);
     }

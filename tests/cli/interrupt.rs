@@ -77,6 +77,24 @@ fn what_kills_the_process_leaves_what_has_ended() {
 }
 
 #[test]
+fn a_signal_before_the_first_run_has_ended_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = swarmlab(folder.path());
+    command.args(["run", "three-friends", "--replicates", "1", "--set", "content.size=500 GiB"]);
+    command.args(["--set", "content.piece=1 MiB", "--set", "time-limit=3000 d", "--set", "sample-every=1 h"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("nothing is written"), "{rest}");
+    assert!(!folder.path().join("out/three-friends").exists());
+}
+
+#[test]
 fn a_signal_leaves_a_whole_record() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path().join("out/three-friends");
