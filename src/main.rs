@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod output;
 mod progress;
+mod saving;
 mod scenarios;
 mod selection;
 mod stop;

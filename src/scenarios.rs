@@ -65,7 +65,7 @@ fn unknown(wanted: &str) -> Failure {
         _ => String::new(),
     };
     Failure::Input(
-        format!("{wanted} is {what}"),
+        format!("{} is {what}", if wanted.is_empty() { "``" } else { wanted }),
         Some(format!("{hint}give a scenario's file, or a shipped scenario's name: {}", names.join(", "))),
     )
 }

@@ -25,6 +25,10 @@ pub struct Record {
     pub charts: Vec<Chart>,
     /// The scenario file's text as it was run, `--set` and the other flags not applied.
     pub source: String,
+    /// The text of each file that the scenario names (traces, matrices), by the name that it has there; without those
+    /// that were too large to keep.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// `--set KEY=VALUE` as given, in order.
     pub overrides: Vec<String>,
     /// The seed that every run's seed is derived from.
