@@ -74,6 +74,13 @@ impl End {
         }
     }
 
+    /// It no longer wants `block`, which may come all the same.
+    fn cancel(&mut self, block: Block) {
+        if self.asked.remove(&block) {
+            self.cancelled.insert(block);
+        }
+    }
+
     /// An answer to `block`: whether one was due.
     fn answered(&mut self, block: &Block) -> bool {
         self.asked.remove(block) || self.cancelled.remove(block)
@@ -117,9 +124,7 @@ impl Dialogue {
             }
             Message::Cancel(raw) => {
                 // BEP 6 wants an answer all the same; BEP 3 a block only if it is on its way.
-                if self.they.asked.remove(&key(raw)) {
-                    self.they.cancelled.insert(key(raw));
-                }
+                self.they.cancel(key(raw));
             }
             Message::Piece { piece, begin, data } => {
                 self.we.answered(&(*piece, *begin, data.len() as u32));
@@ -143,11 +148,7 @@ impl Dialogue {
             Message::Request(raw) => {
                 self.we.asked.insert(key(raw));
             }
-            Message::Cancel(raw) => {
-                if self.we.asked.remove(&key(raw)) {
-                    self.we.cancelled.insert(key(raw));
-                }
-            }
+            Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
                 self.they.answered(&(*piece, *begin, data.len() as u32));
             }
