@@ -60,6 +60,11 @@ impl Peer {
             let block = match self.pieces.next_block(&asker, self.picker.as_mut(), &mut self.rng) {
                 Some(block) => Some(block),
                 None if self.config.endgame && self.pieces.all_requested() => {
+                    // One copy at a time, and of a connection that owes us nothing else (as libtorrent): a
+                    // pipeline of copies would all be under way when the last block comes.
+                    if traffic.outstanding > 0 {
+                        break;
+                    }
                     let asked = |block| traffic.requests.iter().any(|pending| pending.block == block);
                     self.pieces.busy_block(&asker, self.config.endgame_copies, &mut self.rng, asked)
                 }
