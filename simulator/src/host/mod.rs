@@ -125,7 +125,7 @@ impl Host {
             Class::Deliver => self.deliver(Handle(event.to), event.arg, ctx),
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
-            Class::Closed => self.on_remote_closed(Handle(event.to), ctx),
+            Class::Closed => self.on_remote_closed(event, ctx),
             Class::Hashed => self.on_hashed(event.arg, ctx),
             Class::Reply => self.on_reply(event.arg, ctx),
             Class::Timer => self.on_timer(event.time, ctx),
