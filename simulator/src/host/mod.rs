@@ -52,6 +52,10 @@ pub(crate) struct Host {
     uplink: Uplink,
     /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
     serving: Option<(Handle, u32)>,
+    /// Payload that went out though its connection was closed meanwhile: the peer was not told.
+    cut: u64,
+    /// It leaves at this very moment: nothing more is sent.
+    leaving: bool,
     /// Inputs without delay.
     inline: VecDeque<Input>,
     pub id: u32,
@@ -91,6 +95,8 @@ impl Host {
             uplink: Uplink::new(up),
             downlink: Downlink::new(down),
             serving: None,
+            cut: 0,
+            leaving: false,
             storage: Storage::default(),
             rng,
             digest: HostDigest::default(),
@@ -107,12 +113,19 @@ impl Host {
 
     /// The facts as of now.
     pub fn facts(&self) -> Facts {
-        match &self.actor {
+        let mut facts = match &self.actor {
             Some(actor) => {
                 Facts { stats: actor.peer.stats(), pieces: actor.peer.have().count(), ..self.facts }
             }
             None => self.facts,
-        }
+        };
+        facts.stats.uploaded += self.cut;
+        facts
+    }
+
+    /// Payload that is going out and has not left.
+    pub fn going_out(&self) -> u64 {
+        self.serving.map_or(0, |(_, bytes)| u64::from(bytes))
     }
 
     /// An event that happens to this host.
@@ -266,8 +279,9 @@ impl Host {
     fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
         let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
         let Some(actor) = &self.actor else { return };
-        let given = actor.peer.stats().uploaded as f64 / ctx.shared.layout.total() as f64;
+        let given = (actor.peer.stats().uploaded + self.cut) as f64 / ctx.shared.layout.total() as f64;
         if actor.peer.is_complete() && given >= ratio {
+            self.leaving = true;
             self.leave_later(0.0, LEAVE, ctx);
         }
     }
@@ -285,6 +299,7 @@ impl Host {
         }
         self.feed(Input::Stop, ctx);
         self.facts = Facts { left: Some(ctx.now), ..self.facts() };
+        self.facts.stats.uploaded -= self.cut;
         if let Some(actor) = self.actor.take() {
             let group = &ctx.shared.spec.groups[self.group as usize];
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());
