@@ -187,9 +187,12 @@ impl Peer {
 
     /// Which of two connections to one peer has to go. Both ends decide alike: of a pair that crossed, the
     /// one that the lower peer id dialled stays; of two dialled by one side, the first.
+    ///
+    /// One peer is one id at one address: anybody can say a peer id that he has heard, and must neither end
+    /// the connection of whom he heard it from nor keep him out.
     fn duplicate(&self, id: ConnId, theirs: &Handshake) -> Option<ConnId> {
         let new = self.conns.get(id)?;
-        let old_id = self.conns.of_peer(theirs.peer_id)?;
+        let old_id = self.conns.of_peer(theirs.peer_id, new.addr.ip())?;
         let old = self.conns.get(old_id)?;
         if old.outgoing == new.outgoing {
             return Some(id);
