@@ -16,7 +16,7 @@ use super::connection::Pending;
 use super::pieces::{Asker, Received};
 use super::seam::{DisconnectReason, Event, Output, Violation};
 
-/// Faults of one kind that are put down to bad luck before a remote is dropped for them.
+/// Faults, or refusals, that are put down to bad luck before a remote is dropped for them.
 pub(crate) const PATIENCE: u8 = 16;
 
 impl Peer {
@@ -241,9 +241,13 @@ impl Peer {
         if let Some(rest) = self.conns.rest(id) {
             rest.allowed_to_us.retain(|allowed| *allowed != piece);
         }
-        let unprovoked = self.conns.get(id).is_some_and(|conn| !conn.peer_choking);
         self.pieces.release(pending.block);
-        if unprovoked && self.fault(id) {
+        // Each block that it sends makes up for a refusal.
+        let unwilling = self.conns.get_mut(id).is_some_and(|conn| {
+            conn.refusals = conn.refusals.saturating_add(u8::from(!conn.peer_choking));
+            conn.refusals > PATIENCE
+        });
+        if unwilling {
             return self.violation(id, Violation::FalseClaims, now);
         }
         self.refill_all(now);
@@ -267,6 +271,7 @@ impl Peer {
             traffic.outstanding -= u32::from(!pending.dropped);
             traffic.account_download(&self.config, now, raw.length, &pending);
             conn.snubbed = false;
+            conn.refusals = conn.refusals.saturating_sub(1);
             Some(pending)
         });
         let Some(pending) = found else {

@@ -247,13 +247,10 @@ impl Peer {
         }
     }
 
-    /// A remote broke the protocol: it goes. Nobody is banned for less than bad data or false claims.
+    /// A remote broke the protocol: it goes. Nobody is banned for less than bad data: an honest client that
+    /// pauses, or whose disk fails, refuses what it claims too.
     pub(crate) fn violation(&mut self, id: ConnId, violation: Violation, now: Instant) {
-        let addr = self.conns.get(id).map(|conn| conn.addr);
         self.disconnect(id, DisconnectReason::Violation(violation), now);
-        if let (Violation::FalseClaims, Some(addr)) = (violation, addr) {
-            self.ban(addr.ip(), now);
-        }
     }
 
     /// Refuses an address from here on, and drops what it has open.
