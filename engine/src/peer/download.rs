@@ -13,6 +13,7 @@ use crate::wire::{Message, RawBlock};
 
 use super::Peer;
 use super::connection::Pending;
+use super::membership::MAX_BANNED;
 use super::pieces::{Asker, Received};
 use super::seam::{DisconnectReason, Event, Output, Violation};
 
@@ -374,6 +375,10 @@ impl Peer {
 
     /// A piece failed that several sent: each must show, with pieces of its own, that it is not to blame.
     fn suspect(&mut self, sources: &[IpAddr]) {
+        self.suspects.extend(sources);
+        while self.suspects.len() > MAX_BANNED {
+            self.suspects.pop_first();
+        }
         for i in 0..self.conns.len() {
             let Some(conn) = self.conns.get_mut(ConnId(i as u32)) else { continue };
             if sources.contains(&conn.addr.ip()) {
@@ -385,6 +390,9 @@ impl Peer {
     /// A piece passed: if one alone sent it, that one is above suspicion. True if it was not until now.
     fn cleared(&mut self, sources: &[IpAddr]) -> bool {
         let &[source] = sources else { return false };
+        if !self.suspects.remove(&source) {
+            return false;
+        }
         let mut cleared = false;
         for i in 0..self.conns.len() {
             let id = ConnId(i as u32);

@@ -14,8 +14,8 @@ use super::seam::{DisconnectReason, Event, Output, Violation};
 
 /// The most addresses kept to dial.
 const MAX_CANDIDATES: usize = 200;
-/// The most banned addresses kept; the lowest goes when there are more.
-const MAX_BANNED: usize = 10_000;
+/// The most banned addresses kept, and the most suspects; the lowest goes when there are more.
+pub(super) const MAX_BANNED: usize = 10_000;
 /// How long an address that failed, or whose connection ended, is left alone; doubled with each failure.
 const RETRY: Duration = Duration::from_secs(60);
 /// An address that failed this often is forgotten.
@@ -121,7 +121,10 @@ impl Peer {
         if let Some(reason) = refuse {
             return self.emit(Output::Disconnect { conn: id, reason });
         }
-        if !self.conns.insert(id, Connection::new(addr, outgoing, &self.torrent.layout, now)) {
+        let mut conn = Connection::new(addr, outgoing, &self.torrent.layout, now);
+        // Suspicion is of the address: it does not end with a connection.
+        conn.suspect = self.suspects.contains(&addr.ip());
+        if !self.conns.insert(id, conn) {
             debug_assert!(false, "the driver used {id:?} twice");
             return;
         }
@@ -261,6 +264,7 @@ impl Peer {
         if self.banned.len() > MAX_BANNED {
             self.banned.pop_first();
         }
+        self.suspects.remove(&ip);
         self.candidates.retain(|candidate| candidate.addr.ip() != ip);
         self.emit(Output::Event(Event::Banned(ip)));
         for i in 0..self.conns.len() {

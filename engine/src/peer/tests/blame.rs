@@ -159,6 +159,24 @@ fn a_suspect_fills_pieces_alone() {
 }
 
 #[test]
+fn a_suspect_that_comes_again_is_one_still() {
+    let (mut bench, two, _, _) = two_suspects(16);
+    bench.input(Input::Closed { conn: two });
+    assert_eq!(bench.source(4, false).1, [block(1, 0), block(1, 1)], "what remote 2 was asked for");
+    assert_eq!(bench.source(5, false).1, [block(0, 0), block(0, 1)]);
+    // If remote 2 were as new it would help with piece 0.
+    let (two, asked) = bench.source(2, false);
+    assert_eq!(asked, [block(2, 0), block(2, 1)]);
+    // The piece that it fills alone passes: it is cleared, and stays so when it comes a third time.
+    for n in 0..4 {
+        bench.give(two, block(2, n));
+    }
+    verdict(&mut bench, 2, true);
+    bench.input(Input::Closed { conn: two });
+    assert_eq!(bench.source(2, false).1, [block(0, 2), block(0, 3)]);
+}
+
+#[test]
 fn the_last_piece_is_not_held_by_a_suspect_that_chokes_or_goes() {
     for (leaves, sent) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
         let (mut bench, two, three, outputs) = two_suspects(1);
