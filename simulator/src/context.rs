@@ -189,12 +189,11 @@ const KINDS: usize = 21;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub events: u64,
-    /// Payload handed to the network, delivered, and dropped because its connection was closed.
-    pub payload_handed: u64,
+    /// Payload that has left an uplink, that came, and that came when its connection was closed there.
+    pub payload_sent: u64,
     pub payload_delivered: u64,
     pub payload_lost: u64,
     pub blocks_delivered: u64,
-    pub wasted: u64,
     pub hash_failures: u64,
     pub pieces_completed: u64,
     pub snubs: u64,
@@ -219,7 +218,7 @@ impl Tally {
 
     /// Payload that is on its way.
     pub fn in_flight(&self) -> u64 {
-        self.payload_handed - self.payload_delivered - self.payload_lost
+        self.payload_sent - self.payload_delivered - self.payload_lost
     }
 
     pub fn joined(&mut self, have: &Bitfield, layout: &Layout, up: u64) {
@@ -256,9 +255,8 @@ impl Tally {
                 self.settled += 1;
             }
             PeerEvent::HashFailed(_) => self.hash_failures += 1,
-            PeerEvent::Wasted { bytes, .. } => self.wasted += u64::from(*bytes),
             PeerEvent::Snubbed(_) => self.snubs += 1,
-            PeerEvent::Banned(_) | PeerEvent::EndgameStarted => {}
+            PeerEvent::Wasted { .. } | PeerEvent::Banned(_) | PeerEvent::EndgameStarted => {}
         }
     }
 
@@ -268,8 +266,8 @@ impl Tally {
         }
     }
 
-    pub fn handed(&mut self, payload: u32) {
-        self.payload_handed += u64::from(payload);
+    pub fn sent(&mut self, payload: u32) {
+        self.payload_sent += u64::from(payload);
     }
 
     pub fn arrived(&mut self, payload: u32, open: bool) {
@@ -305,11 +303,10 @@ impl Tally {
         let more = [
             ("events", self.events),
             ("blocks_delivered", self.blocks_delivered),
-            ("payload_sent_bytes", self.payload_handed),
+            ("payload_sent_bytes", self.payload_sent),
             ("payload_received_bytes", self.payload_delivered),
             ("payload_lost_bytes", self.payload_lost),
             ("payload_in_flight_bytes", self.in_flight()),
-            ("wasted_bytes", self.wasted),
             ("hash_failures", self.hash_failures),
             ("pieces_completed", self.pieces_completed),
             ("snubs", self.snubs),

@@ -99,6 +99,11 @@ impl Parcels {
         prefetch::element(&self.table, at as usize);
     }
 
+    /// Payload of the parcels that the uplinks have begun to send and that have not been taken out.
+    pub fn payload_under_way(&self) -> u64 {
+        self.table.iter().filter(|parcel| parcel.first > 0).map(|parcel| u64::from(parcel.payload())).sum()
+    }
+
     /// Takes a parcel out; its `next` is as it was.
     pub fn take(&mut self, at: u32) -> Parcel {
         let empty = Parcel::empty(self.free);

@@ -133,7 +133,7 @@ fn sample(world: &World) -> record::Sample {
         seeds: tally.seeds,
         completed: tally.completed,
         downloaded: tally.payload_delivered,
-        uploaded: tally.payload_handed,
+        uploaded: tally.payload_sent,
         uplink: tally.uplink,
         rarest: copies.iter().copied().min().unwrap_or(0),
         mean_copies: copies.iter().map(|&n| f64::from(n)).sum::<f64>() / copies.len().max(1) as f64,
@@ -177,6 +177,8 @@ fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) ->
 
 fn counters(world: &World) -> std::collections::BTreeMap<String, u64> {
     let mut counters = world.tally.counters();
+    let wasted = world.hosts.iter().map(|host| host.facts().stats.wasted).sum();
+    counters.insert("wasted_bytes".to_string(), wasted);
     let honest = |host: &&u32| {
         let group = world.hosts[**host as usize].group as usize;
         world.shared.spec.groups[group].behaviour == Behaviour::Honest

@@ -1,5 +1,7 @@
 //! The table of a peer's connections, by the driver's ids, which it keeps small.
 
+use std::net::IpAddr;
+
 use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::PeerId;
@@ -116,9 +118,9 @@ impl Connections {
         slots.filter(|(_, conn)| conn.stage != Stage::Free).map(|(i, conn)| (ConnId(i as u32), conn))
     }
 
-    /// The connection, handshake done, of a peer.
-    pub fn of_peer(&self, peer_id: PeerId) -> Option<ConnId> {
-        let ready = self.iter().filter(|(_, conn)| conn.is_ready());
+    /// The connection, handshake done, of the peer of this id at this address.
+    pub fn of_peer(&self, peer_id: PeerId, ip: IpAddr) -> Option<ConnId> {
+        let ready = self.iter().filter(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip);
         ready.map(|(id, _)| id).find(|id| self.rest[id.index()].peer_id == peer_id)
     }
 

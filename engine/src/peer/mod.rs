@@ -96,6 +96,8 @@ pub struct Peer {
     /// Addresses being dialled again, with how often they failed.
     failed: Vec<(SocketAddr, u8)>,
     banned: BTreeSet<IpAddr>,
+    /// Addresses that must show that they alone send good data, connected or not.
+    suspects: BTreeSet<IpAddr>,
 }
 
 impl Peer {
@@ -124,6 +126,7 @@ impl Peer {
             half_open: Vec::new(),
             failed: Vec::new(),
             banned: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             picker: policy.picker.build(),
             endgame: false,
             leech_choker: policy.leech.build(),

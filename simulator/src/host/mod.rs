@@ -52,6 +52,10 @@ pub(crate) struct Host {
     uplink: Uplink,
     /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
     serving: Option<(Handle, u32)>,
+    /// Payload that went out though its connection was closed meanwhile: the peer was not told.
+    cut: u64,
+    /// It leaves at this very moment: nothing more is sent.
+    leaving: bool,
     pub id: u32,
     /// Index into the specification's groups.
     pub group: u32,
@@ -89,6 +93,8 @@ impl Host {
             uplink: Uplink::new(up),
             downlink: Downlink::new(down),
             serving: None,
+            cut: 0,
+            leaving: false,
             storage: Storage::default(),
             rng,
             digest: HostDigest::default(),
@@ -104,12 +110,19 @@ impl Host {
 
     /// The facts as of now.
     pub fn facts(&self) -> Facts {
-        match &self.actor {
+        let mut facts = match &self.actor {
             Some(actor) => {
                 Facts { stats: actor.peer.stats(), pieces: actor.peer.have().count(), ..self.facts }
             }
             None => self.facts,
-        }
+        };
+        facts.stats.uploaded += self.cut;
+        facts
+    }
+
+    /// Payload that is going out and has not left.
+    pub fn going_out(&self) -> u64 {
+        self.serving.map_or(0, |(_, bytes)| u64::from(bytes))
     }
 
     /// An event that happens to this host.
@@ -122,7 +135,7 @@ impl Host {
             Class::Deliver => self.deliver(Handle(event.to), event.arg, ctx),
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
-            Class::Closed => self.on_remote_closed(Handle(event.to), ctx),
+            Class::Closed => self.on_remote_closed(event, ctx),
             Class::Hashed => self.on_hashed(event.arg, ctx),
             Class::Reply => self.on_reply(event.arg, ctx),
             Class::Timer => self.on_timer(event.time, ctx),
@@ -269,8 +282,9 @@ impl Host {
     fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
         let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
         let Some(actor) = &self.actor else { return };
-        let given = actor.peer.stats().uploaded as f64 / ctx.shared.layout.total() as f64;
+        let given = (actor.peer.stats().uploaded + self.cut) as f64 / ctx.shared.layout.total() as f64;
         if actor.peer.is_complete() && given >= ratio {
+            self.leaving = true;
             self.leave_later(0.0, LEAVE, ctx);
         }
     }
@@ -288,6 +302,7 @@ impl Host {
         }
         self.feed(Input::Stop, ctx);
         self.facts = Facts { left: Some(ctx.now), ..self.facts() };
+        self.facts.stats.uploaded -= self.cut;
         if let Some(actor) = self.actor.take() {
             let group = &ctx.shared.spec.groups[self.group as usize];
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());

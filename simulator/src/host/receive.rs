@@ -149,9 +149,18 @@ impl Host {
         self.feed(Input::Message { conn: ConnId(handle.slot()), message }, ctx);
     }
 
-    pub(super) fn on_remote_closed(&mut self, handle: Handle, ctx: &mut Context<'_>) {
+    /// The other end has closed. That stands behind all it has sent, as TCP's FIN does: what waits for the
+    /// downlink still comes.
+    pub(super) fn on_remote_closed(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let handle = Handle(event.to);
         if self.links.get(handle).is_none() {
             return;
+        }
+        let passed = self.downlink.busy_until();
+        if event.src != self.id && passed > ctx.now {
+            let number = self.next_number();
+            let closed = Event::new(passed, self.id, Class::Closed, handle.slot(), number, self.id);
+            return ctx.queue.push(closed.with(handle.0, 0));
         }
         self.uplink.clear(handle.slot(), ctx.parcels);
         self.links.close(handle.slot());

@@ -87,7 +87,7 @@ impl Host {
 
     /// Gives the uplink its next work, if it has none.
     pub(super) fn serve(&mut self, ctx: &mut Context<'_>) {
-        if !self.uplink.has_work() {
+        if self.leaving || !self.uplink.has_work() {
             return;
         }
         let now = ctx.now;
@@ -106,10 +106,13 @@ impl Host {
     pub(super) fn on_link_free(&mut self, ctx: &mut Context<'_>) {
         self.uplink.free();
         let Some((handle, bytes)) = self.serving.take() else { return };
-        if self.links.get(handle).is_some() {
+        ctx.tally.sent(bytes);
+        if self.links.get(handle).is_none() {
+            self.cut += u64::from(bytes);
+        } else {
             self.feed(Input::Sent { conn: ConnId(handle.slot()), bytes }, ctx);
-            self.leave_at_ratio(ctx);
         }
+        self.leave_at_ratio(ctx);
     }
 }
 
@@ -142,7 +145,7 @@ impl Sender for Service<'_, '_> {
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
         self.ctx.queue.push(event.with(link.remote_handle.0, parcel));
         if payload > 0 {
-            self.ctx.tally.handed(payload);
+            debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));
         }
         ready

@@ -3,18 +3,19 @@
 //! O(1) a parcel.
 //!
 //! A connection that becomes backlogged with small messages goes once to the head of the round, so that a
-//! request does not wait behind other connections' blocks. A service is a run of small parcels and at most
-//! one large one, committed together: one event when the link is free again.
+//! request does not wait behind other connections' blocks; it does wait behind the blocks of its own. A
+//! service is a run of small parcels and at most one block, however short, that ends it, committed together:
+//! one event when the link is free again.
 
 use std::collections::VecDeque;
 
-use crate::parcel::{NONE, Parcels};
+use crate::parcel::{NONE, Parcel, Parcels};
 
 use super::downlink::serialisation;
 
 /// What a connection may send in its turn: one block message.
 const QUANTUM: u32 = 16 * 1024 + 13;
-/// Parcels up to this size are small: they fit one packet.
+/// Parcels up to this size are small, unless they carry a block: they fit one packet.
 const SMALL: u32 = 1400;
 
 /// Where a lane waits.
@@ -65,6 +66,10 @@ pub(crate) trait Sender {
     fn parcels(&mut self) -> &mut Parcels;
 }
 
+fn is_small(parcel: &Parcel) -> bool {
+    parcel.size() <= SMALL && parcel.payload() == 0
+}
+
 impl Uplink {
     /// An idle link of `rate` bytes a second.
     pub fn new(rate: u64) -> Self {
@@ -109,7 +114,7 @@ impl Uplink {
         state.tail = parcel;
         if state.place == Place::Idle {
             state.place = Place::Listed;
-            if parcels[parcel].size() <= SMALL {
+            if is_small(&parcels[parcel]) {
                 self.express.push_back(lane);
             } else {
                 self.round.push_back(lane);
@@ -145,7 +150,7 @@ impl Uplink {
     }
 
     /// Starts a service, if the link is free and something may go: a run of small parcels and at most one
-    /// large one. Returns when it ends.
+    /// block. Returns when it ends.
     pub fn serve(&mut self, now: u64, host: &mut impl Sender) -> Option<u64> {
         if self.busy {
             return None;
@@ -154,7 +159,7 @@ impl Uplink {
         loop {
             if let Some(lane) = self.express.pop_front() {
                 if self.admit(lane, time, host) {
-                    while self.head_size(lane, host).is_some_and(|size| size <= SMALL)
+                    while self.head(lane, host).is_some_and(|(_, small)| small)
                         && self.lanes[lane as usize].ready_at <= time
                     {
                         time = self.transmit(lane, time, host);
@@ -167,7 +172,7 @@ impl Uplink {
             if !self.admit(lane, time, host) {
                 continue;
             }
-            let Some(size) = self.head_size(lane, host) else {
+            let Some((size, small)) = self.head(lane, host) else {
                 self.requeue(lane, false);
                 continue;
             };
@@ -181,11 +186,11 @@ impl Uplink {
             }
             state.deficit -= size;
             time = self.transmit(lane, time, host);
-            let next = self.head_size(lane, host);
+            let next = self.head(lane, host);
             let state = &self.lanes[lane as usize];
-            let goes_on = next.is_some_and(|next| state.deficit >= next);
+            let goes_on = next.is_some_and(|(next, _)| state.deficit >= next);
             self.requeue(lane, goes_on);
-            if size > SMALL {
+            if !small {
                 break;
             }
         }
@@ -205,9 +210,13 @@ impl Uplink {
         false
     }
 
-    fn head_size(&self, lane: u32, host: &mut impl Sender) -> Option<u32> {
+    /// The size of a lane's first parcel, and whether it is small.
+    fn head(&self, lane: u32, host: &mut impl Sender) -> Option<(u32, bool)> {
         let head = self.lanes[lane as usize].head;
-        (head != NONE).then(|| host.parcels()[head].size())
+        (head != NONE).then(|| {
+            let parcel = &host.parcels()[head];
+            (parcel.size(), is_small(parcel))
+        })
     }
 
     fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
