@@ -1,8 +1,12 @@
 //! What can be typed, as types. Nothing is looked up or decided here.
 
+mod live;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use live::{Client, Get, Seed, Tracker};
 
 /// Said at the end of every help.
 const EXIT_CODES: &str = "\
@@ -52,6 +56,12 @@ pub enum Command {
     Create(Create),
     /// Print a .torrent or a magnet link
     Show(Show),
+    /// Share a file, a folder or a torrent's content with real peers
+    Seed(Seed),
+    /// Get a torrent's content from real peers
+    Get(Get),
+    /// Be a tracker, over HTTP and UDP
+    Tracker(Tracker),
 }
 
 /// `run`.
