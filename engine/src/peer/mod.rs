@@ -38,7 +38,7 @@ use bytes::Bytes;
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub(crate) use extended::CLIENT;
 pub use handover::{Adopted, Handover};
-pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Violation, Why};
+pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
