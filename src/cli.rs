@@ -90,6 +90,10 @@ pub struct Run {
     /// No progress bars and no summary
     #[arg(short, long)]
     pub quiet: bool,
+    /// Make each run again with real sockets and real files (up to 50 peers, in real time, one replicate unless said),
+    /// and draw both worlds side by side; simulates the wire stack
+    #[arg(long, conflicts_with_all = ["resume", "stack"])]
+    pub live: bool,
     /// Keep the runs of an earlier invocation that was interrupted, and make those that are missing
     #[arg(long)]
     pub resume: bool,

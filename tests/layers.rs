@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("prefetch", &[]),
     ("engine", &["prefetch"]),
     ("client", &["engine"]),
@@ -14,7 +14,8 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("simulator", &["engine", "prefetch", "record"]),
     ("harness", &["engine"]),
     ("reports", &["record"]),
-    ("swarmlab", &["engine", "client", "record", "simulator", "reports"]),
+    ("live", &["client", "engine", "record", "simulator"]),
+    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports"]),
 ];
 
 /// What the pure crates must never reach, directly or not.
