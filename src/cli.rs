@@ -1,8 +1,12 @@
 //! What can be typed, as types. Nothing is looked up or decided here.
 
+mod live;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use live::{Client, Get, Seed, Tracker};
 
 /// Said at the end of every help.
 const EXIT_CODES: &str = "\
@@ -52,6 +56,12 @@ pub enum Command {
     Create(Create),
     /// Print a .torrent or a magnet link
     Show(Show),
+    /// Share a file, a folder or a torrent's content with real peers
+    Seed(Seed),
+    /// Get a torrent's content from real peers
+    Get(Get),
+    /// Be a tracker, over HTTP and UDP
+    Tracker(Tracker),
 }
 
 /// `run`.
@@ -80,6 +90,10 @@ pub struct Run {
     /// No progress bars and no summary
     #[arg(short, long)]
     pub quiet: bool,
+    /// Make each run again with real sockets and real files (up to 50 peers, in real time, one replicate unless said),
+    /// and draw both worlds side by side; simulates the wire stack
+    #[arg(long, conflicts_with_all = ["resume", "stack"])]
+    pub live: bool,
     /// Keep the runs of an earlier invocation that was interrupted, and make those that are missing
     #[arg(long)]
     pub resume: bool,

@@ -26,6 +26,7 @@ shipped!(
     "share-ratio",
     "swarm-scaling",
     "three-friends",
+    "two-worlds",
 );
 
 /// The scenario that is meant: a file, a name in `scenarios/`, or a shipped scenario's name.

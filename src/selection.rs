@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use record::{Record, Run};
+use record::{Record, Run, WORLD};
 use simulator::runner::{self, Job, VERSION};
 use simulator::scenario::Scenario;
 
@@ -38,7 +38,12 @@ pub fn runs<'a>(
     let jobs = runner::jobs(scenario, record.seed);
     let mut found = Vec::new();
     for run in record.runs.iter().filter(|run| matches(run, which)) {
-        let job = jobs.iter().find(|job| job.point == run.point && job.replicate == run.replicate);
+        // What was made with real sockets cannot be made again.
+        if run.digest.is_empty() {
+            continue;
+        }
+        let point = scenarios_point(record, run);
+        let job = jobs.iter().find(|job| job.point == point && job.replicate == run.replicate);
         let Some(job) = job else {
             let point = runner::describe(&run.point);
             return Err(Failure::input(format!(
@@ -52,6 +57,13 @@ pub fn runs<'a>(
         return Err(nothing(record, which));
     }
     Ok(found)
+}
+
+/// A run's point as its scenario has it: without what tells simulated from live.
+fn scenarios_point<'a>(record: &Record, run: &'a Run) -> &'a [String] {
+    let beside_live = record.axes.last().is_some_and(|axis| axis == WORLD);
+    let axes = record.axes.len() - usize::from(beside_live);
+    &run.point[..axes.min(run.point.len())]
 }
 
 fn matches(run: &Run, which: &Which) -> bool {

@@ -6,19 +6,22 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("prefetch", &[]),
     ("engine", &["prefetch"]),
+    ("client", &["engine"]),
     ("record", &[]),
     ("simulator", &["engine", "prefetch", "record"]),
     ("harness", &["engine"]),
     ("reports", &["record"]),
-    ("swarmlab", &["engine", "record", "simulator", "reports"]),
+    ("live", &["client", "engine", "record", "simulator"]),
+    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports"]),
 ];
 
 /// What the pure crates must never reach, directly or not.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("engine", &["tokio", "rayon", "plotters", "clap", "mio"]),
+    ("client", &["clap", "plotters", "rayon", "openssl-sys", "hyper"]),
     ("simulator", &["tokio", "plotters", "clap", "mio"]),
     ("reports", &["tokio", "rayon", "clap", "fontconfig-sys", "freetype-sys"]),
 ];

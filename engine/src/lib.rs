@@ -8,12 +8,15 @@ pub mod choker;
 pub mod ids;
 pub mod layout;
 pub mod magnet;
+pub mod metadata;
 pub mod metainfo;
 pub mod peer;
 mod percent;
 pub mod picker;
 pub mod rate;
 pub mod rng;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod torrent;
 pub mod tracker;

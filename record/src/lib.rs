@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// The version of the format this crate writes. A reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 
+/// The name of the axis that tells simulated runs from those with real sockets: the last of a record that has both.
+/// Such a run's point ends in `simulated` or `live`; a live run has no digest.
+pub const WORLD: &str = "world";
+
 /// Everything one scenario's runs left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +88,7 @@ pub struct Run {
     pub replicate: u32,
     /// The seed of this run, in decimal (a JSON number would lose bits in some readers).
     pub seed: String,
-    /// The digest of every input and output of every host, hexadecimal.
+    /// The digest of every input and output of every host, hexadecimal; empty for a live run.
     pub digest: String,
     /// Content length in bytes.
     pub content: u64,

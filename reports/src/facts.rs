@@ -136,11 +136,14 @@ pub fn is_leecher(run: &Run, peer: &Peer) -> bool {
     run.groups.get(peer.group as usize).is_none_or(|group| !group.seed)
 }
 
+/// Seconds between two arrivals that are one: real peers take some milliseconds to come.
+const AT_ONCE: f64 = 0.1;
+
 /// True if all leechers of the run arrive at the same time.
 pub fn arrive_at_once(run: &Run) -> bool {
-    let mut arrivals = run.peers.iter().filter(|peer| is_leecher(run, peer)).map(|peer| peer.arrived);
-    let first = arrivals.next();
-    arrivals.all(|arrived| Some(arrived) == first)
+    let arrivals = || run.peers.iter().filter(|peer| is_leecher(run, peer)).map(|peer| peer.arrived);
+    let first = arrivals().min_by(f64::total_cmp);
+    arrivals().all(|arrived| first.is_some_and(|first| arrived - first <= AT_ONCE))
 }
 
 /// Seconds from arrival to completion, if it completed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Torrent;
-use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy};
+use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy, Seam};
 use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
 use engine::{Bitfield, Instant, Layout, Peer, PieceIndex, Seed};
@@ -18,7 +18,7 @@ use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
 use crate::queue::Queue;
-use crate::spec::{Pipeline, Spec};
+use crate::spec::Spec;
 
 /// What every host of a run shares.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Shared {
         checks: bool,
         group_of: Vec<u32>,
     ) -> Self {
-        let configs = spec.groups.iter().map(|group| Arc::new(config_of(group))).collect();
+        let configs = spec.groups.iter().map(|group| Arc::new(group.peer_config())).collect();
         let policies = spec.groups.iter().map(|group| Policy {
             leech: group.choker.clone(),
             seed: group.seed_choker.clone(),
@@ -122,33 +122,8 @@ fn peer_id(host: u32) -> PeerId {
     PeerId(id)
 }
 
-fn config_of(group: &crate::spec::Group) -> PeerConfig {
-    let default = PeerConfig::default();
-    PeerConfig {
-        max_connections: group.connections,
-        // As mainline: dial to half of what is allowed, and leave the rest to those who dial us.
-        max_initiate: group.connections.div_ceil(2),
-        min_connections: group.connections.div_ceil(4).min(default.min_connections),
-        slots: group.slots,
-        pipeline: match group.pipeline {
-            Pipeline::Adaptive => default.pipeline,
-            Pipeline::Fixed(depth) => engine::peer::Pipeline::Fixed(depth),
-        },
-        ..default
-    }
-}
-
 /// Who wants to see one host's inputs and outputs.
 pub(crate) type Observer<'a> = Box<dyn FnMut(Instant, Seam<'_>) + Send + 'a>;
-
-/// What crosses the seam of a host.
-#[derive(Clone, Copy, Debug)]
-pub enum Seam<'a> {
-    /// What the peer is told.
-    Input(&'a Input),
-    /// What it says.
-    Output(&'a Output),
-}
 
 /// See the module.
 pub(crate) struct Context<'a> {

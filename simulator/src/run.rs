@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use engine::peer::Seam;
 use engine::{Instant, Layout, Seed};
 use record::End;
 
+use crate::context::Observer;
 use crate::context::nanos;
-use crate::context::{Observer, Seam};
 pub use crate::host::storage::Stack;
 use crate::spec::{Behaviour, Leave, Spec};
 use crate::theory;
@@ -159,19 +160,32 @@ fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) ->
         });
     }
     record::Run {
-        point: Vec::new(),
-        replicate: 0,
-        seed: seed.to_string(),
         digest: crate::digest::combine(world.hosts.iter().map(|host| host.digest())),
-        content: spec.content,
-        pieces: world.shared.layout.pieces(),
         ended_at: secs(world.now),
         end,
-        bound: bound(spec),
-        groups: spec.groups.iter().map(group_facts).collect(),
         peers,
         series,
         counters: counters(world),
+        ..blank(spec, &world.shared.layout, seed)
+    }
+}
+
+/// The record of a run in which nothing has happened yet.
+pub fn blank(spec: &Spec, layout: &Layout, seed: u64) -> record::Run {
+    record::Run {
+        point: Vec::new(),
+        replicate: 0,
+        seed: seed.to_string(),
+        digest: String::new(),
+        content: spec.content,
+        pieces: layout.pieces(),
+        ended_at: 0.0,
+        end: End::Stuck,
+        bound: bound(spec),
+        groups: spec.groups.iter().map(group_facts).collect(),
+        peers: Vec::new(),
+        series: Vec::new(),
+        counters: std::collections::BTreeMap::new(),
     }
 }
 

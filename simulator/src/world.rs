@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::Torrent;
 use engine::peer::{Input, Output};
 use engine::rng::{self, Rng};
-use engine::tracker::{AnnounceRequest, Returns, Tracker, TrackerConfig};
+use engine::tracker::{AnnounceRequest, Tracker};
 use engine::wire::InfoHash;
 use engine::{Instant, Layout, Seed};
 
@@ -18,7 +18,7 @@ use crate::host::{Facts, Host};
 use crate::parcel::{Content, Parcels};
 use crate::population;
 use crate::queue::{Class, Event, Queue};
-use crate::spec::{self, Arrival, Spec, Until};
+use crate::spec::{Arrival, Spec, Until};
 
 /// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
 const STUCK_AFTER: u64 = 1800 * 1_000_000_000;
@@ -100,10 +100,10 @@ impl World {
     }
 
     fn plan_arrivals(&mut self, spec: &Spec) {
-        for (i, group) in spec.groups.iter().enumerate() {
-            match population::arrivals(group, self.shared.seed.derive("arrivals", i as u64)) {
+        let timetable = population::timetable(spec, self.shared.seed);
+        for (i, (group, times)) in spec.groups.iter().zip(timetable).enumerate() {
+            match times {
                 Some(times) => {
-                    // A trace may name fewer peers than the group has: the others never come.
                     self.to_settle -= if group.seed { 0 } else { group.count - times.len() as u32 };
                     let members: Vec<u32> = self.members[i].clone();
                     for (&host, time) in members.iter().zip(times) {
@@ -224,18 +224,7 @@ impl World {
 
 impl TrackerHost {
     fn new(spec: &Spec, seed: Seed) -> Self {
-        let config = TrackerConfig {
-            interval: spec.tracker.interval,
-            min_interval: spec.tracker.min_interval,
-            max_peers: spec.tracker.max_peers,
-            default_peers: spec.tracker.max_peers,
-            returns: match spec.tracker.returns {
-                spec::Returns::All => Returns::All,
-                spec::Returns::Seeds => Returns::Seeds,
-            },
-            ..TrackerConfig::default()
-        };
-        Self { logic: Tracker::new(config), rng: seed.derive("tracker", 0).rng(), number: 0 }
+        Self { logic: Tracker::new(spec.tracker.config()), rng: seed.derive("tracker", 0).rng(), number: 0 }
     }
 
     fn answer(&mut self, event: &Event, query: &[u8]) -> Vec<u8> {

@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 100;
 const CHUNK: usize = 1 << 20;
 
 /// A file to share: its path below the shared folder, where it is, its length.
-struct Source {
+pub(super) struct Source {
     below: Vec<String>,
     path: PathBuf,
     length: u64,
@@ -88,14 +88,14 @@ pub fn create(args: &Create, out: &mut impl Write) -> Outcome {
 }
 
 /// The name of what is shared, also of `.` or `folder/..`.
-fn name_of(path: &Path) -> Result<String, Failure> {
+pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
     let whole = path.canonicalize().map_err(|error| Failure::unreadable(path, &error))?;
     let name = if path.file_name().is_some() { path.file_name() } else { whole.file_name() };
     let name = name.and_then(|name| name.to_str()).map(str::to_owned);
     name.ok_or_else(|| Failure::input(format!("{} has no name in UTF-8 to give the torrent", path.display())))
 }
 
-fn builder(path: &Path, name: String) -> Result<(Builder, Vec<Source>), Failure> {
+pub(super) fn builder(path: &Path, name: String) -> Result<(Builder, Vec<Source>), Failure> {
     let data = fs::metadata(path).map_err(|error| Failure::path("read", path, &error))?;
     if data.is_file() {
         let source = Source { below: Vec::new(), path: path.to_owned(), length: data.len() };
@@ -136,7 +136,7 @@ fn collect(folder: &Path, below: &mut Vec<String>, found: &mut Vec<Source>) -> R
     Ok(())
 }
 
-fn hash(source: &Source, hasher: &mut Hasher, bar: &ProgressBar) -> Result<(), Failure> {
+pub(super) fn hash(source: &Source, hasher: &mut Hasher, bar: &ProgressBar) -> Result<(), Failure> {
     let failed = |error| Failure::path("read", &source.path, &error);
     let mut file = File::open(&source.path).map_err(failed)?;
     let mut chunk = vec![0; CHUNK];

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod create;
 mod list;
+mod live;
 mod replay;
 mod report;
 mod run;
@@ -37,6 +38,9 @@ pub fn run(command: Command) -> Outcome {
         Command::Bench(args) => bench::bench(&args, &mut out),
         Command::Create(args) => create::create(&args, &mut out),
         Command::Show(args) => show::show(&args, &mut out),
+        Command::Seed(args) => live::seed::seed(&args, &mut out),
+        Command::Get(args) => live::get::get(&args, &mut out),
+        Command::Tracker(args) => live::tracker::tracker(&args, &mut out),
     };
     // What was printed before an error is printed before it.
     let flushed = out.flush();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use record::Record;
+use simulator::Stack;
 use simulator::runner::{self, Settings, Update};
 use simulator::scenario::Scenario;
 
@@ -16,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{counted, note, safe};
 use crate::progress::Bars;
 use crate::saving::{self, Saver};
-use crate::{files, scenarios, stop};
+use crate::{files, live, scenarios, stop};
 
 /// What the arguments come to.
 struct Plan {
@@ -26,6 +27,8 @@ struct Plan {
     earlier: Option<Record>,
     /// There is a record of other runs in the folder.
     other: bool,
+    /// Every run is made with real sockets too.
+    live: bool,
 }
 
 pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
@@ -48,18 +51,22 @@ pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
 }
 
 fn plan(wanted: &str, args: &Run) -> Result<Plan, Failure> {
-    let replicates = args.replicates.map(|n| ("replicates".to_owned(), n.to_string()));
+    let replicates =
+        args.replicates.or(args.live.then_some(1)).map(|n| ("replicates".to_owned(), n.to_string()));
     let overrides: Vec<(String, String)> = args.set.set.iter().cloned().chain(replicates).collect();
     let scenario = scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args))?;
+    if args.live {
+        live::check(&scenario)?;
+    }
     let folder = args.out.join(scenario.name());
     let settings = Settings {
         seed: args.seed,
-        stack: super::stack(args.stack),
+        stack: if args.live { Stack::Wire } else { super::stack(args.stack) },
         jobs: super::jobs(&args.jobs),
         overrides: overrides.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         ..Settings::default()
     };
-    let mut plan = Plan { scenario, folder, settings, earlier: None, other: false };
+    let mut plan = Plan { scenario, folder, settings, earlier: None, other: false, live: args.live };
     if args.resume {
         plan.earlier = earlier(&plan.folder, &plan.scenario, &plan.settings)?;
         plan.other = plan.earlier.as_ref().is_some_and(|record| has_more(record, &plan));
@@ -141,7 +148,7 @@ fn earlier(folder: &Path, scenario: &Scenario, settings: &Settings) -> Result<Op
 }
 
 fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -> Outcome {
-    let Plan { scenario, folder, settings, earlier, other } = plan;
+    let Plan { scenario, folder, settings, earlier, other, live } = plan;
     let saver = Saver::new(&folder, other);
     let jobs = runner::jobs(&scenario, settings.seed.unwrap_or(scenario.seed()));
     if !quiet {
@@ -154,7 +161,10 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
     let told = |update: Update<'_>| bars.update(update);
     let record = runner::run_all_keeping(&scenario, &settings, earlier, stop, told, &saver);
     bars.clear();
-    let record = record?;
+    let mut record = record?;
+    if live && !record.partial {
+        record = live::beside(record, &scenario, quiet, stop)?;
+    }
     if stop.load(Ordering::Relaxed) && record.partial {
         return interrupted(&record, jobs.len(), &saver);
     }

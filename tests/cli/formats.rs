@@ -103,11 +103,12 @@ fn scenarios_are_listed_with_their_questions() {
         "share-ratio",
         "swarm-scaling",
         "three-friends",
+        "two-worlds",
     ];
     assert_eq!(names, shipped);
     assert!(printed.contains("Does a download get slower when more people want the same file?"));
     let checked = succeed(folder.path(), &[&["check"][..], &shipped].concat());
-    assert_eq!(checked.lines().count(), 7);
+    assert_eq!(checked.lines().count(), 8);
     assert!(checked.contains("swarm-scaling: 25 runs of 10 points, 11 to 1001 peers each"), "{checked}");
 }
 

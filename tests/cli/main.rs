@@ -3,6 +3,7 @@
 mod errors;
 mod formats;
 mod interrupt;
+mod live;
 mod readme;
 mod results;
 

@@ -54,6 +54,11 @@ pub struct PeerConfig {
     pub endgame: bool,
     /// How many may be asked for one block in endgame.
     pub endgame_copies: u8,
+    /// Keep what remotes say of themselves: a client's name for its user, `upload_only` (BEP 21). About 200 bytes
+    /// a connection.
+    pub remember: bool,
+    /// Tell remotes of each other, and be told (BEP 11); never for a private torrent (BEP 27).
+    pub pex: bool,
 }
 
 impl Default for PeerConfig {
@@ -80,7 +85,16 @@ impl Default for PeerConfig {
             numwant: 50,
             endgame: true,
             endgame_copies: 4,
+            remember: false,
+            pex: false,
         }
+    }
+}
+
+impl PeerConfig {
+    /// A client in the real world: the default and what a simulated peer has no use for.
+    pub fn client() -> Self {
+        Self { remember: true, pex: true, ..Self::default() }
     }
 }
 

@@ -1,15 +1,19 @@
 //! The Fast extension's gifts (BEP 6) and the extension protocol (BEP 10).
 //!
-//! - One extended handshake goes to each remote that speaks BEP 10, right after the pieces; none is sent again.
-//! - Of what a remote says only its `reqq` is kept: no remote makes a connection larger by talking.
+//! - An extended handshake goes to each remote that speaks BEP 10, right after the pieces.
+//! - Of what a remote says only its `reqq` is kept, unless there is a use for more (`remotes.rs`): no remote
+//!   makes a connection larger by talking.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use bytes::Bytes;
 
 use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::Message;
 use crate::wire::allowed_fast::allowed_fast;
-use crate::wire::extension::ExtendedHandshake;
+use crate::wire::extension::{ExtendedHandshake, METADATA_ID, UT_METADATA};
 
 use super::Peer;
 use super::seam::Violation;
@@ -19,23 +23,49 @@ const MAX_ALLOWED: usize = 64;
 /// The id of the extended handshake itself (BEP 10).
 const HANDSHAKE: u8 = 0;
 /// What we call ourselves.
-const CLIENT: &str = concat!("swarmlab ", env!("CARGO_PKG_VERSION"));
+pub(crate) const CLIENT: &str = concat!("swarmlab ", env!("CARGO_PKG_VERSION"));
 /// The most requests that a remote is believed to hold, whatever it says; libtorrent's own default is 2,000.
 const MAX_REMOTE_QUEUE: u16 = 2000;
 
 impl Peer {
-    /// BEP 10: what we are and can do. We take no extension's messages, so `m` is empty.
+    /// Whether what remotes say of themselves is of use.
+    fn remembers(&self) -> bool {
+        self.config.remember || self.metadata.is_some()
+    }
+
+    /// `m` (BEP 10): the extensions whose messages we take.
+    fn taken(&self) -> BTreeMap<String, u8> {
+        let mut taken = BTreeMap::new();
+        if self.metadata.is_some() {
+            taken.insert(UT_METADATA.to_owned(), METADATA_ID);
+        }
+        taken
+    }
+
+    /// BEP 10: what we are and can do.
     pub(crate) fn send_extended_handshake(&mut self, id: ConnId) {
+        self.send_extended(id, self.taken());
+    }
+
+    /// The same to who has had one from a fetch: what that offered and we do not is taken back.
+    pub(crate) fn renew_extended_handshake(&mut self, id: ConnId) {
+        let mut messages = BTreeMap::from([(UT_METADATA.to_owned(), 0)]);
+        messages.extend(self.taken());
+        self.send_extended(id, messages);
+    }
+
+    fn send_extended(&mut self, id: ConnId, messages: BTreeMap<String, u8>) {
         let Some(conn) = self.conns.get(id) else { return };
         let port = self.identity.addr.port();
         let handshake = ExtendedHandshake {
+            messages,
+            metadata_size: self.metadata_size(),
             client: Some(CLIENT.to_owned()),
             port: (port != 0).then_some(port),
             request_queue: Some(self.config.max_queued),
             your_ip: Some(conn.addr.ip()),
             // BEP 21: said by who wants nothing. Who gets complete later is seen to by its HAVEs.
             upload_only: self.is_complete().then_some(true),
-            ..ExtendedHandshake::default()
         };
         let payload = handshake.to_bytes().into();
         self.send(id, Message::Extended { id: HANDSHAKE, payload });
@@ -43,15 +73,21 @@ impl Peer {
 
     /// BEP 10: an extended handshake, which may come again and then changes only what it says. Messages of
     /// extensions that we never named are ignored, and so is everything from who did not set the bit.
-    pub(crate) fn on_extended(&mut self, id: ConnId, extension: u8, payload: &[u8], now: Instant) {
+    pub(crate) fn on_extended(&mut self, id: ConnId, extension: u8, payload: &Bytes, now: Instant) {
+        let remembers = self.remembers();
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.extended) else { return };
-        if extension != HANDSHAKE {
-            return;
+        match extension {
+            HANDSHAKE => {}
+            METADATA_ID => return self.on_metadata(id, payload, now),
+            _ => return,
         }
         match ExtendedHandshake::from_bytes(payload) {
             Ok(theirs) => {
                 if let Some(queue) = theirs.request_queue {
                     conn.remote_queue = u16::try_from(queue).unwrap_or(u16::MAX).clamp(1, MAX_REMOTE_QUEUE);
+                }
+                if remembers {
+                    self.remotes.heard(id, &theirs);
                 }
             }
             Err(_) => self.violation(id, Violation::Malformed, now),

@@ -102,6 +102,20 @@ impl Peer {
     }
 
     pub(crate) fn on_connected(&mut self, id: ConnId, addr: SocketAddr, outgoing: bool, now: Instant) {
+        if self.accept(id, addr, outgoing, now, now) && outgoing {
+            self.send_handshake(id);
+        }
+    }
+
+    /// Takes a connection that is up since `since`, or refuses it: false.
+    pub(crate) fn accept(
+        &mut self,
+        id: ConnId,
+        addr: SocketAddr,
+        outgoing: bool,
+        since: Instant,
+        now: Instant,
+    ) -> bool {
         if outgoing {
             self.half_open.retain(|&open| open != addr);
             self.take_failures(addr);
@@ -119,18 +133,15 @@ impl Peer {
             None
         };
         if let Some(reason) = refuse {
-            return self.emit(Output::Disconnect { conn: id, reason });
+            self.emit(Output::Disconnect { conn: id, reason });
+            return false;
         }
-        let mut conn = Connection::new(addr, outgoing, &self.torrent.layout, now);
+        let mut conn = Connection::new(addr, outgoing, &self.torrent.layout, since);
         // Suspicion is of the address: it does not end with a connection.
         conn.suspect = self.suspects.contains(&addr.ip());
-        if !self.conns.insert(id, conn) {
-            debug_assert!(false, "the driver used {id:?} twice");
-            return;
-        }
-        if outgoing {
-            self.send_handshake(id);
-        }
+        let free = self.conns.insert(id, conn);
+        debug_assert!(free, "the driver used {id:?} twice");
+        free
     }
 
     /// Gives up the connection of the lowest priority for one with `addr`; false if that has the lowest.
@@ -145,7 +156,7 @@ impl Peer {
         true
     }
 
-    fn send_handshake(&mut self, id: ConnId) {
+    pub(crate) fn send_handshake(&mut self, id: ConnId) {
         let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.handshake_sent = true;
@@ -154,6 +165,11 @@ impl Peer {
     }
 
     pub(crate) fn on_handshake(&mut self, id: ConnId, theirs: Handshake, now: Instant) {
+        self.meet(id, theirs, false, now);
+    }
+
+    /// The remote's handshake; `greeted` if it has had our first messages.
+    pub(crate) fn meet(&mut self, id: ConnId, theirs: Handshake, greeted: bool, now: Instant) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.heard = true;
         if conn.is_ready() {
@@ -182,7 +198,9 @@ impl Peer {
         if !conn.handshake_sent {
             self.send_handshake(id);
         }
-        self.greet(id);
+        if !greeted {
+            self.greet(id);
+        }
         self.leech_choker.connected(id, &mut self.rng);
         self.seed_choker.connected(id, &mut self.rng);
         self.rechoke = true;
@@ -279,6 +297,7 @@ impl Peer {
     fn forget(&mut self, id: ConnId, now: Instant) -> Option<Connection> {
         self.drop_requests(id, true);
         let conn = self.conns.remove(id)?;
+        self.remotes.forget(id);
         self.abandon(id);
         self.sources.retain(|&source| source != id);
         if conn.counted && !self.is_complete() {

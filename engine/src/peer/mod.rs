@@ -16,9 +16,12 @@ mod connection;
 mod connections;
 mod download;
 mod extended;
+mod handover;
 mod membership;
+mod metadata;
 mod pieces;
 mod priority;
+mod remotes;
 mod round;
 mod seam;
 #[cfg(test)]
@@ -30,8 +33,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub use ahead::Ahead;
+use bytes::Bytes;
+
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
-pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Violation, Why};
+pub(crate) use extended::CLIENT;
+pub use handover::{Adopted, Handover};
+pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
@@ -47,6 +54,7 @@ use connection::Stage;
 use connections::Connections;
 use membership::Candidate;
 use pieces::Pieces;
+use remotes::Remotes;
 
 /// Payload bytes a peer has moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +106,9 @@ pub struct Peer {
     banned: BTreeSet<IpAddr>,
     /// Addresses that must show that they alone send good data, connected or not.
     suspects: BTreeSet<IpAddr>,
+    remotes: Remotes,
+    /// The info dictionary, to be served (BEP 9).
+    metadata: Option<Bytes>,
 }
 
 impl Peer {
@@ -139,6 +150,8 @@ impl Peer {
             announcer,
             announce_at: Instant::FAR,
             announcer_changed: false,
+            remotes: Remotes::default(),
+            metadata: None,
             config,
         }
     }
@@ -161,9 +174,15 @@ impl Peer {
             // BEP 27: the peers of a private torrent come from its tracker alone.
             Input::Discovered { .. } if self.torrent.private => {}
             Input::Discovered { peers } => self.on_discovered(&peers, now),
+            Input::PickerChanged => self.refill_all(now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
         }
+        self.after_input(now);
+    }
+
+    /// What may have become due by what has just changed.
+    fn after_input(&mut self, now: Instant) {
         if self.running {
             if self.next_round <= now {
                 self.next_round = now + self.config.choke_interval;

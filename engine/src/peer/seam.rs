@@ -90,6 +90,9 @@ pub enum Input {
         /// The addresses.
         peers: Vec<SocketAddr>,
     },
+    /// The picker would choose otherwise than it did a moment ago: every connection that found nothing to ask
+    /// for looks again.
+    PickerChanged,
     /// What the tracker said to [`Output::Announce`]; `Err`: its failure reason, or that it did not answer.
     Announced(Result<Box<AnnounceReply>, String>),
     /// Leave the swarm: say so to the tracker and drop every connection. Nothing follows but a new `Start`.
@@ -148,6 +151,15 @@ pub enum Output {
     Announce(Box<AnnounceRequest>),
     /// For observers.
     Event(Event),
+}
+
+/// What crosses the seam, for who watches.
+#[derive(Clone, Copy, Debug)]
+pub enum Seam<'a> {
+    /// What the peer is told.
+    Input(&'a Input),
+    /// What it says.
+    Output(&'a Output),
 }
 
 /// What an observer may want to know.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::origin::{Family, Origin};
 use super::reply::{AnnounceReply, Failure};
 use super::request::{AnnounceRequest, Event};
 use super::scrape::{ScrapeCounts, ScrapeReply};
@@ -84,19 +85,20 @@ impl Tracker {
         Self { config, swarms: BTreeMap::new(), ages: BTreeSet::new() }
     }
 
-    /// Takes an announce that came from `from` (whose port does not matter), and answers it.
-    pub fn announce(
+    /// Takes an announce and answers it. `origin` is the address it came from, or an [`Origin`] that says more.
+    pub fn announce<'a>(
         &mut self,
         now: Instant,
         request: &AnnounceRequest,
-        from: SocketAddr,
+        origin: impl Into<Origin<'a>>,
         rng: &mut Rng,
     ) -> Result<AnnounceReply, Failure> {
+        let origin = origin.into();
         self.expire(now);
         if request.port == 0 {
             return Err(Failure::new("port 0 cannot be connected to"));
         }
-        let ip = request.ip.filter(|_| self.config.trust_ip).unwrap_or(from.ip());
+        let ip = request.ip.filter(|_| self.config.trust_ip).unwrap_or(origin.from.ip());
         // An IPv4 peer that came over an IPv6 socket is an IPv4 peer.
         let address = SocketAddr::new(ip.to_canonical(), request.port);
         let peers = if request.event == Event::Stopped {
@@ -104,7 +106,7 @@ impl Tracker {
             Vec::new()
         } else {
             let id = self.record(now, request, address)?;
-            self.choose(request, id, rng)
+            self.choose(request, origin.only, id, rng)
         };
         let counts = self.counts(request.info_hash).unwrap_or_default();
         let mut reply = AnnounceReply {
@@ -207,12 +209,18 @@ impl Tracker {
         }
     }
 
-    fn choose(&mut self, request: &AnnounceRequest, id: MemberId, rng: &mut Rng) -> Vec<MemberId> {
+    fn choose(
+        &mut self,
+        request: &AnnounceRequest,
+        only: Option<Family>,
+        id: MemberId,
+        rng: &mut Rng,
+    ) -> Vec<MemberId> {
         let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Vec::new() };
         let want = request.numwant.unwrap_or(self.config.default_peers).min(self.config.max_peers);
         let seeds = request.left > 0;
         let leechers = self.config.returns == Returns::All;
-        swarm.sample([seeds, leechers], id, want as usize, rng)
+        swarm.sample([seeds, leechers], only, id, want as usize, rng)
     }
 
     #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The peers of one torrent, as a tracker keeps them: each in one place of one of two dense pools, so that a
+//! The peers of one torrent, as a tracker keeps them: each in one place of one of four dense pools, so that a
 //! random sample costs as much as it holds, whatever the swarm's size.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::origin::Family;
 use crate::rng::{Rng, below};
 use crate::time::Instant;
 use crate::wire::PeerId;
@@ -11,9 +12,11 @@ use crate::wire::PeerId;
 /// A peer's slot; used again after it is removed.
 pub(super) type MemberId = u32;
 
-/// The two pools.
+/// The two pools of IPv4 peers. Those of IPv6 follow, in the same order.
 pub(super) const SEEDS: usize = 0;
 pub(super) const LEECHERS: usize = 1;
+const V6: usize = 2;
+const POOLS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
@@ -28,21 +31,29 @@ pub(super) struct Member {
     place: usize,
 }
 
+/// The pool of an address, by that of IPv4.
+fn pool_of(address: SocketAddr, pool: usize) -> usize {
+    match Family::of(address.ip()) {
+        Family::V4 => pool,
+        Family::V6 => V6 + pool,
+    }
+}
+
 /// One torrent's peers, by address: who does not announce from there cannot change or remove them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Swarm {
     members: Vec<Member>,
     free: Vec<MemberId>,
     by_address: BTreeMap<SocketAddr, MemberId>,
-    pools: [Vec<MemberId>; 2],
+    pools: [Vec<MemberId>; POOLS],
     /// How many peers have said that they completed.
     pub(super) downloaded: u32,
 }
 
 impl Swarm {
-    /// How many peers are in a pool.
+    /// How many seeds, or leechers, there are.
     pub(super) fn count(&self, pool: usize) -> u32 {
-        self.pools[pool].len() as u32
+        (self.pools[pool].len() + self.pools[V6 + pool].len()) as u32
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,6 +80,7 @@ impl Swarm {
         pool: usize,
         seen: Instant,
     ) -> MemberId {
+        let pool = pool_of(address, pool);
         let place = self.pools[pool].len();
         let member = Member { address, peer_id, seen, counted: false, pool, place };
         let id = match self.free.pop() {
@@ -88,6 +100,7 @@ impl Swarm {
 
     /// Puts a peer into `pool`.
     pub(super) fn set_pool(&mut self, id: MemberId, pool: usize) {
+        let pool = pool_of(self.member(id).address, pool);
         if self.member(id).pool != pool {
             self.leave_pool(id);
             let place = self.pools[pool].len();
@@ -120,27 +133,37 @@ impl Swarm {
         }
     }
 
-    /// Up to `want` different peers of the pools named, without `except`: each set and each order of that
-    /// size equally likely. A Fisher-Yates shuffle that stops after `want` steps, in place.
+    /// Up to `want` different peers, without `except`, of the pools named: of seeds, of leechers, and of one
+    /// family of addresses alone if `only` says so. Each set and each order of that size is equally likely. A
+    /// Fisher-Yates shuffle that stops after `want` steps, in place.
     pub(super) fn sample(
         &mut self,
         pools: [bool; 2],
+        only: Option<Family>,
         except: MemberId,
         want: usize,
         rng: &mut Rng,
     ) -> Vec<MemberId> {
         // The first of each pool not drawn yet; who asks is put in front of that.
-        let mut next = [0, 0];
+        let mut next = [0; POOLS];
         let Member { pool, place, .. } = *self.member(except);
         self.swap(pool, 0, place);
         next[pool] = 1;
-        let mut left = [SEEDS, LEECHERS].map(|p| if pools[p] { self.pools[p].len() - next[p] } else { 0 });
-        let want = want.min(left[SEEDS] + left[LEECHERS]);
+        let named = |pool: usize| {
+            let family = if pool < V6 { Family::V4 } else { Family::V6 };
+            pools[pool % V6] && only.is_none_or(|only| only == family)
+        };
+        let mut left: [usize; POOLS] =
+            std::array::from_fn(|pool| if named(pool) { self.pools[pool].len() - next[pool] } else { 0 });
+        let want = want.min(left.iter().sum());
         let mut drawn = Vec::with_capacity(want);
         for _ in 0..want {
-            let draw = below(rng, (left[SEEDS] + left[LEECHERS]) as u32) as usize;
-            let (pool, draw) =
-                if draw < left[SEEDS] { (SEEDS, draw) } else { (LEECHERS, draw - left[SEEDS]) };
+            let mut draw = below(rng, left.iter().sum::<usize>() as u32) as usize;
+            let mut pool = 0;
+            while draw >= left[pool] {
+                draw -= left[pool];
+                pool += 1;
+            }
             self.swap(pool, next[pool], next[pool] + draw);
             drawn.push(self.pools[pool][next[pool]]);
             next[pool] += 1;
@@ -152,7 +175,7 @@ impl Swarm {
     /// Every member is where it says it is.
     #[cfg(test)]
     pub(super) fn check(&self) {
-        assert_eq!(self.pools[0].len() + self.pools[1].len(), self.by_address.len());
+        assert_eq!(self.pools.iter().map(Vec::len).sum::<usize>(), self.by_address.len());
         assert_eq!(self.members.len(), self.by_address.len() + self.free.len());
         for (&address, &id) in &self.by_address {
             let member = self.member(id);

@@ -12,6 +12,10 @@ use crate::bencode::{BencodeError, Item, Value};
 pub const UT_METADATA: &str = "ut_metadata";
 /// The name of BEP 11's extension: peer exchange.
 pub const UT_PEX: &str = "ut_pex";
+/// The id under which we take [`UT_PEX`], always the same: a connection may be handed on, and both ends go on.
+pub const PEX_ID: u8 = 1;
+/// The id under which we take [`UT_METADATA`].
+pub const METADATA_ID: u8 = 2;
 
 /// The most extensions that are kept of one remote.
 pub const MAX_NAMES: usize = 64;

@@ -8,6 +8,7 @@ mod download;
 mod endgame;
 mod extended;
 mod membership;
+mod metadata;
 mod property;
 mod swarm;
 mod tracker;

@@ -148,7 +148,7 @@ fn the_address_is_where_it_comes_from_unless_told_otherwise() {
         let config = TrackerConfig { trust_ip, ..TrackerConfig::default() };
         let (mut tracker, mut rng) = (Tracker::new(config), Seed(1).rng());
         let ask = AnnounceRequest { ip: Some([9, 9, 9, 9].into()), ..request(1, Event::Started) };
-        let from = "[::ffff:10.0.0.1]:40000".parse().unwrap();
+        let from: SocketAddr = "[::ffff:10.0.0.1]:40000".parse().unwrap();
         tracker.announce(at(0), &ask, from, &mut rng).unwrap();
         let ask = AnnounceRequest { compact: false, ..request(1, Event::Started) };
         let reply = tracker.announce(at(0), &ask, host(5), &mut rng).unwrap();

@@ -1,0 +1,53 @@
+//! Sessions on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use client::session::TorrentState;
+use client::{Alert, Alerts, Session, Settings};
+use engine::peer::PeerConfig;
+
+/// Longer than anything takes, however slow the machine.
+pub const LONG: Duration = Duration::from_secs(120);
+
+pub fn settings() -> Settings {
+    Settings {
+        listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
+        peer: PeerConfig { one_per_address: false, ..PeerConfig::client() },
+        ..Settings::default()
+    }
+}
+
+pub async fn session() -> Session {
+    Session::new(settings()).await.unwrap()
+}
+
+pub fn addr(session: &Session) -> SocketAddr {
+    session.local_addrs()[0]
+}
+
+/// Waits for an alert that `wanted` finds something in.
+pub async fn wait<T>(alerts: &mut Alerts, what: &str, mut wanted: impl FnMut(&Alert) -> Option<T>) -> T {
+    let found = async {
+        while let Some(alert) = alerts.next().await {
+            if let Some(found) = wanted(&alert) {
+                return found;
+            }
+        }
+        panic!("the session ended before: {what}");
+    };
+    tokio::time::timeout(LONG, found).await.unwrap_or_else(|_| panic!("never came: {what}"))
+}
+
+pub async fn state(alerts: &mut Alerts, wanted: TorrentState) {
+    wait(alerts, &format!("{wanted}"), |alert| match alert {
+        Alert::StateChanged { to, .. } if *to == wanted => Some(()),
+        Alert::FileError { error, .. } => panic!("{error}"),
+        _ => None,
+    })
+    .await;
+}
+
+pub async fn finished(alerts: &mut Alerts) {
+    wait(alerts, "finished", |alert| matches!(alert, Alert::TorrentFinished(_)).then_some(())).await;
+}
