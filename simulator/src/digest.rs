@@ -121,7 +121,6 @@ impl HostDigest {
                 self.bytes(reason.as_bytes());
             }
             Input::Stop => self.word(14),
-            Input::PickerChanged => self.word(15),
         }
         self.0 = mix(self.0);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use simulator::scenario::units::{Rate, Time, UnitError};
+use simulator::scenario::units::{Rate, Size, Time, UnitError};
 
 use super::EXIT_CODES;
 
@@ -88,6 +88,12 @@ pub struct Tracker {
     /// Serve this torrent and no other: a .torrent file or an info-hash (repeatable)
     #[arg(long, value_name = "TORRENT")]
     pub allow: Vec<String>,
+    /// Tell of nobody who has sent less than so much of what it received, as in 0.5; counted by address
+    #[arg(long, value_name = "RATIO", value_parser = ratio)]
+    pub min_ratio: Option<f64>,
+    /// With --min-ratio: what may be received before it counts
+    #[arg(long, value_name = "SIZE", default_value = "1 GiB", value_parser = unit::<Size>)]
+    pub grace: Size,
     /// What peers are told to wait between announces
     #[arg(long, value_name = "TIME", default_value = "30 min", value_parser = unit::<Time>)]
     pub interval: Time,

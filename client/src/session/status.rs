@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use engine::peer::ConnectionInfo;
 use engine::{InfoHash, PeerId};
 
 use super::flags::TorrentFlags;
@@ -86,7 +87,7 @@ impl TorrentStatus {
 }
 
 /// A connection at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PeerStatus {
     /// The other end.
     pub addr: SocketAddr,
@@ -98,6 +99,8 @@ pub struct PeerStatus {
     pub received: u64,
     /// Bytes sent, the protocol's own included.
     pub sent: u64,
+    /// What the engine knows of it; `None` while the metadata is missing.
+    pub info: Option<ConnectionInfo>,
 }
 
 /// A session at one moment.

@@ -1,13 +1,13 @@
 //! What a torrent's handle asks for.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::peer::Input;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::machine::Machine;
 use super::{Content, RATE_WINDOW, Torrent};
 use crate::session::{Alert, PeerStatus, RateLimits, TorrentFlags, TorrentStatus};
 use crate::storage::ResumeData;
@@ -59,7 +59,7 @@ impl Torrent {
             }
             // Who has gone meanwhile needs no answer.
             Command::Status(to) => drop(to.send(self.status())),
-            Command::Peers(to) => drop(to.send(self.peers.status())),
+            Command::Peers(to) => drop(to.send(self.peer_statuses())),
             Command::Leave(_) => {}
         }
     }
@@ -97,8 +97,20 @@ impl Torrent {
     fn set_download(&mut self, download: bool) {
         self.flags.remove(TorrentFlags::DEFAULT_DONT_DOWNLOAD);
         self.flags.set(TorrentFlags::UPLOAD_MODE, !download);
-        self.held.store(!download, Ordering::Relaxed);
-        self.feed(Input::PickerChanged);
+        self.set_upload_mode();
+    }
+
+    fn peer_statuses(&self) -> Vec<PeerStatus> {
+        let mut all = self.peers.status();
+        if let Machine::Peer(peer) = &self.machine {
+            for info in peer.connections_info(self.context.clock.now()) {
+                let conn = info.conn;
+                if let Some((_, status)) = all.iter_mut().find(|(id, _)| *id == conn) {
+                    status.info = Some(info);
+                }
+            }
+        }
+        all.into_iter().map(|(_, status)| status).collect()
     }
 
     fn status(&self) -> TorrentStatus {

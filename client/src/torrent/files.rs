@@ -16,11 +16,11 @@ const RUN: usize = 1 << 20;
 /// What the disk has done.
 pub(crate) enum Done {
     /// Blocks were read, as far as they could be.
-    Read { slot: Slot, blocks: Vec<(BlockRef, Option<Bytes>)>, error: Option<StorageError> },
+    Read { slot: Slot, epoch: u64, blocks: Vec<(BlockRef, Option<Bytes>)>, error: Option<StorageError> },
     /// A piece that was only believed to be there was hashed before it was read.
     Believed { piece: PieceIndex, good: bool },
     /// Unverified blocks were written early.
-    Spilled { bytes: usize, result: Result<(), StorageError> },
+    Spilled { bytes: usize, epoch: u64, result: Result<(), StorageError> },
     /// A piece was hashed and, if it is good, is in the files.
     Piece { piece: PieceIndex, bytes: usize, epoch: u64, result: Result<bool, StorageError> },
     /// The info dictionary that resume data had, if any.
@@ -50,11 +50,11 @@ impl Torrent {
     pub(super) fn on_done(&mut self, done: Done) {
         self.jobs -= 1;
         match done {
-            Done::Read { slot, blocks, error } => self.on_read(slot, blocks, error),
+            Done::Read { slot, epoch, blocks, error } => self.on_read(slot, epoch, blocks, error),
             Done::Believed { piece, good } => self.on_believed(piece, good),
-            Done::Spilled { bytes, result } => {
+            Done::Spilled { bytes, epoch, result } => {
                 self.waiting -= bytes;
-                if let Err(error) = result {
+                if let (true, Err(error)) = (epoch == self.epoch, result) {
                     self.file_error(&error);
                 }
             }
@@ -80,10 +80,11 @@ impl Torrent {
     /// A block has come: kept until its piece is whole.
     pub(super) fn keep(&mut self, block: BlockRef, data: Bytes) {
         let Some((piece, blocks, bytes)) = self.unverified.insert(block, data) else { return };
+        let epoch = self.epoch;
         self.waiting += bytes;
         self.job(piece.get(), move |storage| {
             let result = storage.write_blocks(piece, blocks.iter().map(|(&begin, data)| (begin, data)));
-            Done::Spilled { bytes, result }
+            Done::Spilled { bytes, epoch, result }
         });
     }
 
@@ -116,7 +117,9 @@ impl Torrent {
                     self.feed(Input::PieceVerified { piece, ok });
                 }
             }
-            Err(error) => self.file_error(&error),
+            // An error of before the last is told already.
+            Err(error) if epoch == self.epoch => self.file_error(&error),
+            Err(_) => {}
         }
     }
 
@@ -135,6 +138,7 @@ impl Torrent {
 
     fn read(&mut self, conn: ConnId, piece: PieceIndex, blocks: Vec<BlockRef>) {
         let Some(slot) = self.peers.slot(conn) else { return };
+        let epoch = self.epoch;
         let believed = self.content.as_ref().and_then(|content| content.believed.as_ref());
         if believed.is_some_and(|believed| believed.contains(piece)) {
             self.job(piece.get(), move |storage| Done::Believed {
@@ -154,17 +158,23 @@ impl Torrent {
                     }
                 }
             }
-            Done::Read { slot, blocks: read, error }
+            Done::Read { slot, epoch, blocks: read, error }
         });
     }
 
-    fn on_read(&mut self, slot: Slot, blocks: Vec<(BlockRef, Option<Bytes>)>, error: Option<StorageError>) {
+    fn on_read(
+        &mut self,
+        slot: Slot,
+        epoch: u64,
+        blocks: Vec<(BlockRef, Option<Bytes>)>,
+        error: Option<StorageError>,
+    ) {
         for (block, data) in blocks {
             if self.peers.is(slot) {
                 self.feed(Input::BlockRead { conn: slot.conn, block, data });
             }
         }
-        if let Some(error) = error {
+        if let (true, Some(error)) = (epoch == self.epoch, error) {
             self.file_error(&error);
         }
     }

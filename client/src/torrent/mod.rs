@@ -12,7 +12,6 @@ mod blocks;
 mod check;
 mod command;
 mod files;
-mod held;
 mod machine;
 mod metadata;
 mod peers;
@@ -21,7 +20,6 @@ mod seam;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use engine::peer::Input;
@@ -46,7 +44,7 @@ use peers::Peers;
 
 /// What a rate is averaged over, for people to see.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
-/// Between two looks at rates and resume data.
+/// Between two looks at rates and resume data, at most.
 const TICK: Duration = Duration::from_millis(500);
 /// Events taken at a time.
 const EVENTS: usize = 64;
@@ -121,8 +119,6 @@ pub(crate) struct Torrent {
     state: TorrentState,
     paused: bool,
     error: Option<String>,
-    /// Nothing is to be downloaded, for now.
-    held: Arc<AtomicBool>,
 
     machine: Machine,
     /// How many peers there were: what was asked for by one is not told to the next.
@@ -172,7 +168,6 @@ impl Torrent {
         let (done_to, done) = mpsc::unbounded_channel();
         let (events_to, events) = begin.events;
         let now = context.clock.now();
-        let held = flags.intersects(TorrentFlags::UPLOAD_MODE | TorrentFlags::DEFAULT_DONT_DOWNLOAD);
         let mut rng = context.seed_of(info_hash).derive("tiers", 0).rng();
         let torrent = Self {
             info_hash,
@@ -194,7 +189,6 @@ impl Torrent {
             state: TorrentState::CheckingResumeData,
             paused: flags.contains(TorrentFlags::PAUSED),
             error: None,
-            held: Arc::new(AtomicBool::new(held)),
             machine: Machine::None,
             epoch: 0,
             check: None,
@@ -225,7 +219,8 @@ impl Torrent {
             None => self.find_metadata(resume),
         }
         let mut batch = Vec::with_capacity(EVENTS);
-        let mut tick = interval(TICK);
+        let often = self.context.settings.resume_interval.clamp(Duration::from_millis(10), TICK);
+        let mut tick = interval(often);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = self.machine.poll_timeout();

@@ -80,15 +80,20 @@ impl Peers {
     }
 
     /// For people to see.
-    pub fn status(&self) -> Vec<PeerStatus> {
-        let status = |entry: &Entry| PeerStatus {
-            addr: entry.addr,
-            outgoing: entry.outgoing,
-            peer_id: entry.peer_id,
-            received: entry.link.received(),
-            sent: entry.link.sent(),
+    pub fn status(&self) -> Vec<(ConnId, PeerStatus)> {
+        let status = |(number, entry): (usize, &Option<Entry>)| {
+            let entry = entry.as_ref()?;
+            let status = PeerStatus {
+                addr: entry.addr,
+                outgoing: entry.outgoing,
+                peer_id: entry.peer_id,
+                received: entry.link.received(),
+                sent: entry.link.sent(),
+                info: None,
+            };
+            Some((ConnId(number as u32), status))
         };
-        self.entries.iter().flatten().map(status).collect()
+        self.entries.iter().enumerate().filter_map(status).collect()
     }
 
     pub fn len(&self) -> usize {

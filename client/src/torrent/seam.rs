@@ -6,7 +6,6 @@ use engine::peer::{self, Identity, Input, Output, PeerConfig, Policy, Seam};
 use engine::{ConnId, Peer, choker, picker};
 
 use super::Torrent;
-use super::held::HeldFactory;
 use super::machine::Machine;
 use crate::connection::Outgoing;
 use crate::session::{Alert, Closed, Tap, TorrentFlags, TorrentState};
@@ -24,8 +23,7 @@ impl Torrent {
         };
         let sequential = self.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD);
         let name = if sequential { "sequential" } else { &settings.picker };
-        let Some(inner) = picker::by_name(name) else { return };
-        let picker = Arc::new(HeldFactory { inner, held: self.held.clone() });
+        let Some(picker) = picker::by_name(name) else { return };
         let seed_of_peer = self.context.seed_of(self.info_hash).derive("peer", self.epoch);
         let mut peer = Peer::new(
             content.metainfo.torrent(),
@@ -38,6 +36,18 @@ impl Torrent {
         // It is that of the info-hash; of a private torrent it is not given away, and that is no error.
         let _ = peer.set_metadata(content.metainfo.info.clone());
         self.machine = Machine::Peer(Box::new(peer));
+        self.set_upload_mode();
+    }
+
+    /// Tells the peer whether anything is to be downloaded.
+    pub(super) fn set_upload_mode(&mut self) {
+        let on = self.flags.intersects(TorrentFlags::UPLOAD_MODE | TorrentFlags::DEFAULT_DONT_DOWNLOAD);
+        let now = self.context.clock.now();
+        if let Machine::Peer(peer) = &mut self.machine {
+            peer.set_upload_mode(now, on);
+        }
+        self.drain();
+        self.flush_reads();
     }
 
     /// What this torrent's peer is set to.

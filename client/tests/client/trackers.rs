@@ -6,8 +6,8 @@ use client::session::{Closed, TorrentState};
 use client::tracker::{HttpError, HttpLimits, TrackerServer, TrackerSettings, Url, get};
 use client::{AddTorrentParams, Alert, Session, Settings};
 use engine::InfoHash;
-use engine::tracker::TrackerConfig;
 use engine::tracker::udp::ClientConfig;
+use engine::tracker::{AnnounceReply, MinRatio, TrackerConfig};
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -156,7 +156,7 @@ async fn torrents_that_are_not_allowed_are_refused_with_a_reason() {
             Alert::TrackerError { error, .. } => Some(error.clone()),
             _ => None,
         });
-        assert_eq!(error.await, "the tracker refuses: this tracker does not serve this torrent");
+        assert_eq!(error.await, "the tracker refuses: this tracker does not know the torrent");
     }
     assert_eq!(tracker.counts(), (0, 0));
 }
@@ -299,4 +299,27 @@ async fn seeds_part_once_both_are_complete() {
     let reason = reason.await;
     let both = Closed::Ours(engine::peer::DisconnectReason::BothComplete);
     assert!(reason == both || matches!(reason, Closed::Theirs | Closed::Broken(_)), "{reason}");
+}
+
+#[tokio::test]
+async fn who_gives_too_little_is_refused_with_a_reason() {
+    let config =
+        TrackerConfig { min_ratio: Some(MinRatio { percent: 50, grace: 1000 }), ..TrackerConfig::default() };
+    let settings = TrackerSettings { http: vec![local()], config, ..TrackerSettings::default() };
+    let tracker = TrackerServer::start(settings).await.unwrap();
+    let ask = async |uploaded: u64, downloaded: u64, event: &str| {
+        let id = "aaaaaaaaaaaaaaaaaaaa";
+        let url = format!(
+            "{}?info_hash={id}&peer_id={id}&port=1&left=5&uploaded={uploaded}&downloaded={downloaded}{event}",
+            http_url(&tracker)
+        );
+        let limits = HttpLimits { time: LONG, body: 1000 };
+        let body = get(Url::parse(&url).unwrap(), limits, &[]).await.unwrap();
+        AnnounceReply::from_bytes(&body).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(ask(0, 0, "&event=started").await, Ok(()));
+    assert_eq!(ask(0, 900, "").await, Ok(()), "everyone has to begin somewhere");
+    let refused = ask(100, 2000, "").await.unwrap_err();
+    assert!(refused.starts_with("the tracker refuses: ") && refused.contains("ratio"), "{refused}");
+    assert_eq!(ask(1000, 2000, "").await, Ok(()));
 }

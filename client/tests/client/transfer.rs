@@ -83,10 +83,10 @@ async fn by_a_magnet_link_and_again_from_resume_data() {
     let settings = || Settings { resume_folder: Some(notes.path().to_owned()), ..settings() };
     let leech = Session::new(settings()).await.unwrap();
     let mut alerts = leech.alerts();
-    let link = Magnet { peers: vec![addr(&seed)], ..magnet(&made) };
-    let torrent = leech.add_torrent(AddTorrentParams::magnet(link, to.path())).unwrap();
+    let torrent = leech.add_torrent(AddTorrentParams::magnet(magnet(&made), to.path())).unwrap();
     state(&mut alerts, TorrentState::DownloadingMetadata).await;
     assert_eq!(torrent.status().await.unwrap().name, "what it is");
+    torrent.add_peers(vec![addr(&seed)]).await.unwrap();
     wait(&mut alerts, "metadata", |alert| matches!(alert, Alert::MetadataReceived(_)).then_some(())).await;
     finished(&mut alerts).await;
     made.check(to.path());

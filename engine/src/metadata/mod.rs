@@ -185,11 +185,7 @@ impl Fetch {
             Input::Discovered { peers } => self.discover(&peers, now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
-            Input::Timeout
-            | Input::Sent { .. }
-            | Input::BlockRead { .. }
-            | Input::PieceVerified { .. }
-            | Input::PickerChanged => {}
+            Input::Timeout | Input::Sent { .. } | Input::BlockRead { .. } | Input::PieceVerified { .. } => {}
         }
         if !self.running {
             return;

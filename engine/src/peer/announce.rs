@@ -32,8 +32,9 @@ impl Peer {
     fn announce_stats(&self) -> announcer::Stats {
         let missing = self.torrent.layout.all().filter(|&piece| !self.have().contains(piece));
         announcer::Stats {
-            uploaded: self.stats.uploaded,
-            downloaded: self.stats.downloaded,
+            // BEP 3: since it said `started`.
+            uploaded: self.stats.uploaded - self.stats_at_start.uploaded,
+            downloaded: self.stats.downloaded - self.stats_at_start.downloaded,
             left: missing.map(|piece| u64::from(self.torrent.layout.length_of(piece))).sum(),
         }
     }
@@ -77,6 +78,7 @@ impl Peer {
             Ok(reply) => {
                 self.announcer.reply(now, Ok(&reply));
                 if self.running {
+                    self.forgive(&reply.peers);
                     self.on_discovered(&reply.peers, now);
                 }
             }

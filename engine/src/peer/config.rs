@@ -57,6 +57,9 @@ pub struct PeerConfig {
     /// Keep what remotes say of themselves: a client's name for its user, `upload_only` (BEP 21). About 200 bytes
     /// a connection.
     pub remember: bool,
+    /// An address whose connections end this often within a minute, with nothing moved, is dialled no more (as
+    /// libtorrent does after three), until a tracker names it again; 0: it is dialled each minute for ever.
+    pub short_lives: u8,
     /// Tell remotes of each other, and be told (BEP 11); never for a private torrent (BEP 27).
     pub pex: bool,
 }
@@ -86,6 +89,7 @@ impl Default for PeerConfig {
             endgame: true,
             endgame_copies: 4,
             remember: false,
+            short_lives: 0,
             pex: false,
         }
     }
@@ -94,7 +98,7 @@ impl Default for PeerConfig {
 impl PeerConfig {
     /// A client in the real world: the default and what a simulated peer has no use for.
     pub fn client() -> Self {
-        Self { remember: true, pex: true, ..Self::default() }
+        Self { remember: true, short_lives: 3, pex: true, ..Self::default() }
     }
 }
 

@@ -118,6 +118,12 @@ impl Connections {
         slots.filter(|(_, conn)| conn.stage != Stage::Free).map(|(i, conn)| (ConnId(i as u32), conn))
     }
 
+    /// Who a connection is with; nobody before its handshake.
+    pub fn peer_id(&self, id: ConnId) -> Option<PeerId> {
+        self.get(id)?;
+        self.rest.get(id.index()).map(|rest| rest.peer_id)
+    }
+
     /// The connection, handshake done, of the peer of this id at this address.
     pub fn of_peer(&self, peer_id: PeerId, ip: IpAddr) -> Option<ConnId> {
         let ready = self.iter().filter(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip);

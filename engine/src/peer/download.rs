@@ -24,7 +24,7 @@ impl Peer {
     /// BEP 3: `interested` says that the remote has a piece we lack; sent whenever that changes.
     pub(crate) fn update_interest(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let interested = conn.wanted > 0;
+        let interested = conn.wanted > 0 && !self.upload_mode;
         if conn.is_ready() && interested != conn.am_interested {
             conn.am_interested = interested;
             self.send(id, if interested { Message::Interested } else { Message::NotInterested });
@@ -33,7 +33,7 @@ impl Peer {
 
     /// Asks for as many blocks as the connection's depth allows.
     pub(crate) fn fill(&mut self, id: ConnId, now: Instant) {
-        if self.is_complete() {
+        if self.upload_mode || self.is_complete() {
             return;
         }
         let Some(conn) = self.conns.get(id) else { return };
@@ -93,7 +93,10 @@ impl Peer {
         let begins = endgame && !self.endgame;
         self.endgame = endgame;
         if begins {
-            self.emit(Output::Event(Event::EndgameStarted));
+            // It may end and begin again; who looks on is told once.
+            if !std::mem::replace(&mut self.endgame_told, true) {
+                self.emit(Output::Event(Event::EndgameStarted));
+            }
             self.refill_all(now);
         }
     }

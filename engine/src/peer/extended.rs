@@ -1,6 +1,7 @@
 //! The Fast extension's gifts (BEP 6) and the extension protocol (BEP 10).
 //!
-//! - An extended handshake goes to each remote that speaks BEP 10, right after the pieces.
+//! - An extended handshake goes to each remote that speaks BEP 10, right after the pieces; with
+//!   [`PeerConfig::remember`](super::PeerConfig::remember) again when we come to want nothing, or something.
 //! - Of what a remote says only its `reqq` is kept, unless there is a use for more (`remotes.rs`): no remote
 //!   makes a connection larger by talking.
 
@@ -13,7 +14,7 @@ use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::Message;
 use crate::wire::allowed_fast::allowed_fast;
-use crate::wire::extension::{ExtendedHandshake, METADATA_ID, UT_METADATA};
+use crate::wire::extension::{ExtendedHandshake, METADATA_ID, PEX_ID, UT_METADATA, UT_PEX};
 
 use super::Peer;
 use super::seam::Violation;
@@ -30,7 +31,7 @@ const MAX_REMOTE_QUEUE: u16 = 2000;
 impl Peer {
     /// Whether what remotes say of themselves is of use.
     fn remembers(&self) -> bool {
-        self.config.remember || self.metadata.is_some()
+        self.config.remember || self.metadata.is_some() || self.exchanges_peers()
     }
 
     /// `m` (BEP 10): the extensions whose messages we take.
@@ -38,6 +39,9 @@ impl Peer {
         let mut taken = BTreeMap::new();
         if self.metadata.is_some() {
             taken.insert(UT_METADATA.to_owned(), METADATA_ID);
+        }
+        if self.exchanges_peers() {
+            taken.insert(UT_PEX.to_owned(), PEX_ID);
         }
         taken
     }
@@ -49,7 +53,7 @@ impl Peer {
 
     /// The same to who has had one from a fetch: what that offered and we do not is taken back.
     pub(crate) fn renew_extended_handshake(&mut self, id: ConnId) {
-        let mut messages = BTreeMap::from([(UT_METADATA.to_owned(), 0)]);
+        let mut messages = BTreeMap::from([UT_METADATA, UT_PEX].map(|name| (name.to_owned(), 0)));
         messages.extend(self.taken());
         self.send_extended(id, messages);
     }
@@ -57,6 +61,7 @@ impl Peer {
     fn send_extended(&mut self, id: ConnId, messages: BTreeMap<String, u8>) {
         let Some(conn) = self.conns.get(id) else { return };
         let port = self.identity.addr.port();
+        let only = self.is_upload_only();
         let handshake = ExtendedHandshake {
             messages,
             metadata_size: self.metadata_size(),
@@ -64,8 +69,8 @@ impl Peer {
             port: (port != 0).then_some(port),
             request_queue: Some(self.config.max_queued),
             your_ip: Some(conn.addr.ip()),
-            // BEP 21: said by who wants nothing. Who gets complete later is seen to by its HAVEs.
-            upload_only: self.is_complete().then_some(true),
+            // BEP 21: said by who wants nothing, and taken back by who has said so.
+            upload_only: (only || self.has_told_upload_only).then_some(only),
         };
         let payload = handshake.to_bytes().into();
         self.send(id, Message::Extended { id: HANDSHAKE, payload });
@@ -79,6 +84,7 @@ impl Peer {
         match extension {
             HANDSHAKE => {}
             METADATA_ID => return self.on_metadata(id, payload, now),
+            PEX_ID => return self.on_pex(id, payload, now),
             _ => return,
         }
         match ExtendedHandshake::from_bytes(payload) {
@@ -88,10 +94,23 @@ impl Peer {
                 }
                 if remembers {
                     self.remotes.heard(id, &theirs);
+                    self.heed_interest(id, now);
                 }
             }
             Err(_) => self.violation(id, Violation::Malformed, now),
         }
+    }
+
+    /// BEP 21: who wants nothing is not interested, whatever else it has said; until it says otherwise.
+    fn heed_interest(&mut self, id: ConnId, now: Instant) {
+        let Some(remote) = self.remotes.get(id) else { return };
+        if remote.upload_only || remote.held_back {
+            self.on_interest(
+                id,
+                remote.held_back || self.conns.get(id).is_some_and(|conn| conn.peer_interested),
+            );
+        }
+        self.part_if_useless(id, now);
     }
 
     /// BEP 6: a newcomer may have a few pieces while it is choked. The set is told whole, also what we lack

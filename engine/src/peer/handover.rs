@@ -35,7 +35,7 @@ pub struct Adopted {
 pub struct Handover {
     /// Connections.
     pub connections: Vec<Adopted>,
-    /// Addresses that have not been dialled.
+    /// Addresses that have not been dialled. Of a private torrent, such as the tracker has named (BEP 27).
     pub candidates: Vec<SocketAddr>,
     /// Addresses that have sent wrong bytes.
     pub banned: Vec<IpAddr>,
@@ -53,9 +53,7 @@ impl Peer {
         for adopted in handover.connections {
             self.adopt(adopted, now);
         }
-        if !self.torrent.private {
-            self.on_discovered(&handover.candidates, now);
-        }
+        self.on_discovered(&handover.candidates, now);
         self.after_input(now);
     }
 

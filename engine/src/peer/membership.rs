@@ -16,6 +16,10 @@ use super::seam::{DisconnectReason, Event, Output, Violation};
 const MAX_CANDIDATES: usize = 200;
 /// The most banned addresses kept, and the most suspects; the lowest goes when there are more.
 pub(super) const MAX_BANNED: usize = 10_000;
+/// The most addresses of our own that are kept.
+const MAX_OURS: usize = 16;
+/// The most addresses kept whose connections end at once.
+const MAX_SHORT_LIVED: usize = 1000;
 /// How long an address that failed, or whose connection ended, is left alone; doubled with each failure.
 const RETRY: Duration = Duration::from_secs(60);
 /// An address that failed this often is forgotten.
@@ -33,6 +37,8 @@ impl Peer {
     pub(crate) fn on_discovered(&mut self, peers: &[SocketAddr], now: Instant) {
         for &addr in peers {
             let known = addr == self.identity.addr
+                || self.ours.contains(&addr)
+                || self.is_hopeless(addr)
                 || self.banned.contains(&addr.ip())
                 || self.candidates.iter().any(|candidate| candidate.addr == addr)
                 || self.is_connected(addr);
@@ -43,6 +49,11 @@ impl Peer {
         }
         self.dial(now);
         self.candidates.shrink_to_fit();
+    }
+
+    /// Whether there is an address to dial with this IP.
+    pub(crate) fn is_candidate(&self, ip: IpAddr) -> bool {
+        self.candidates.iter().any(|candidate| candidate.addr.ip() == ip)
     }
 
     /// Whether dialling `addr` would be a second connection to one peer, open or being dialled. Who dialled us did so from a port
@@ -179,6 +190,10 @@ impl Peer {
             return self.disconnect(id, DisconnectReason::WrongTorrent, now);
         }
         if theirs.peer_id == self.identity.peer_id {
+            // Whoever told us of it will do so again.
+            if conn.outgoing && self.ours.len() < MAX_OURS {
+                self.ours.push(conn.addr);
+            }
             return self.disconnect(id, DisconnectReason::SelfConnection, now);
         }
         if let Some(loser) = self.duplicate(id, &theirs) {
@@ -248,7 +263,7 @@ impl Peer {
     pub(crate) fn on_closed(&mut self, id: ConnId, now: Instant) {
         if let Some(conn) = self.forget(id, now) {
             if conn.outgoing {
-                self.retry_later(conn.addr, 0, now);
+                self.lost(&conn, 0, now);
             }
             self.dial(now);
         }
@@ -263,8 +278,44 @@ impl Peer {
         }
         match reason {
             DisconnectReason::TooMany | DisconnectReason::Idle => self.retry_later(addr, 0, now),
-            DisconnectReason::HandshakeTimeout | DisconnectReason::Stalled => self.retry_later(addr, 1, now),
+            DisconnectReason::HandshakeTimeout | DisconnectReason::Stalled => self.lost(&conn, 1, now),
             _ => {}
+        }
+    }
+
+    /// A connection that we dialled has ended, not by our will: the address is dialled again in a while. One
+    /// whose connections end at once, with nothing moved, waits twice as long each time, and is given up after
+    /// [`PeerConfig::short_lives`](super::PeerConfig::short_lives) of them.
+    fn lost(&mut self, conn: &Connection, failures: u8, now: Instant) {
+        let addr = conn.addr;
+        let most = self.config.short_lives;
+        if most == 0 || conn.has_traffic() || now.since(conn.connected_at) > RETRY {
+            self.short_lived.remove(&addr);
+            return self.retry_later(addr, failures, now);
+        }
+        let lives = self.short_lived.get(&addr).map_or(1, |lives| lives.saturating_add(1)).min(most);
+        if self.short_lived.len() >= MAX_SHORT_LIVED {
+            self.short_lived.pop_first();
+        }
+        self.short_lived.insert(addr, lives);
+        if lives < most {
+            self.retry_later(addr, lives, now);
+        }
+    }
+
+    /// Whether an address has been given up.
+    fn is_hopeless(&self, addr: SocketAddr) -> bool {
+        let most = self.config.short_lives;
+        most > 0 && self.short_lived.get(&addr).is_some_and(|&lives| lives >= most)
+    }
+
+    /// A tracker still names these: who has been given up has one more try.
+    pub(crate) fn forgive(&mut self, peers: &[SocketAddr]) {
+        let most = self.config.short_lives;
+        for addr in peers {
+            if let Some(lives) = self.short_lived.get_mut(addr).filter(|lives| **lives >= most) {
+                *lives -= 1;
+            }
         }
     }
 

@@ -19,16 +19,19 @@ mod extended;
 mod handover;
 mod membership;
 mod metadata;
+mod pex;
 mod pieces;
 mod priority;
 mod remotes;
 mod round;
 mod seam;
+mod settings;
+mod status;
 #[cfg(test)]
 mod tests;
 mod upload;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -39,6 +42,7 @@ pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub(crate) use extended::CLIENT;
 pub use handover::{Adopted, Handover};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
+pub use status::ConnectionInfo;
 
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
@@ -80,6 +84,8 @@ pub struct Peer {
     /// A choking decision is due before this input is done with.
     rechoke: bool,
     endgame: bool,
+    /// Nothing is asked for.
+    upload_mode: bool,
     outputs: VecDeque<Output>,
     pieces: Pieces,
     rng: Rng,
@@ -106,7 +112,17 @@ pub struct Peer {
     banned: BTreeSet<IpAddr>,
     /// Addresses that must show that they alone send good data, connected or not.
     suspects: BTreeSet<IpAddr>,
+    /// Addresses that have turned out to be our own.
+    ours: Vec<SocketAddr>,
+    /// Addresses whose connections end as soon as they are made, with how often.
+    short_lived: BTreeMap<SocketAddr, u8>,
+    /// What had been moved when it last started.
+    stats_at_start: Stats,
     remotes: Remotes,
+    /// Whether remotes know that we want nothing (BEP 21), and whether that has ever changed.
+    told_upload_only: bool,
+    has_told_upload_only: bool,
+    endgame_told: bool,
     /// The info dictionary, to be served (BEP 9).
     metadata: Option<Bytes>,
 }
@@ -123,6 +139,7 @@ impl Peer {
     ) -> Self {
         let mut rng = seed.derive("peer", 0).rng();
         let announcer = announce::announcer(&torrent, &config, &identity, &mut rng);
+        let have_all = have.is_full();
         Self {
             pieces: Pieces::new(torrent.layout, have, &mut rng),
             torrent,
@@ -140,6 +157,10 @@ impl Peer {
             suspects: BTreeSet::new(),
             picker: policy.picker.build(),
             endgame: false,
+            endgame_told: false,
+            upload_mode: false,
+            told_upload_only: have_all,
+            has_told_upload_only: false,
             leech_choker: policy.leech.build(),
             seed_choker: policy.seed.build(),
             rounds: 0,
@@ -150,6 +171,9 @@ impl Peer {
             announcer,
             announce_at: Instant::FAR,
             announcer_changed: false,
+            ours: Vec::new(),
+            short_lived: BTreeMap::new(),
+            stats_at_start: Stats::default(),
             remotes: Remotes::default(),
             metadata: None,
             config,
@@ -170,11 +194,13 @@ impl Peer {
             Input::Malformed { conn, .. } => self.violation(conn, Violation::Malformed, now),
             Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
             Input::BlockRead { conn, block, data } => self.on_block_read(conn, block, data, now),
-            Input::PieceVerified { piece, ok } => self.on_verified(piece, ok, now),
+            Input::PieceVerified { piece, ok } => {
+                self.on_verified(piece, ok, now);
+                self.tell_upload_only(now);
+            }
             // BEP 27: the peers of a private torrent come from its tracker alone.
             Input::Discovered { .. } if self.torrent.private => {}
             Input::Discovered { peers } => self.on_discovered(&peers, now),
-            Input::PickerChanged => self.refill_all(now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
         }
@@ -219,7 +245,7 @@ impl Peer {
         Some(if announce.at < round.at { announce } else { round })
     }
 
-    /// Payload moved so far.
+    /// Payload moved so far, over every start and stop.
     pub fn stats(&self) -> Stats {
         self.stats
     }
@@ -256,6 +282,7 @@ impl Peer {
             return;
         }
         self.running = true;
+        self.stats_at_start = self.stats;
         // Rounds start at a phase of their own, as in a real swarm: no lockstep, no bursts.
         self.next_round = now + self.config.choke_interval.mul_f64(rng::unit(&mut self.rng));
         self.announcer.start(now);

@@ -9,6 +9,7 @@ use crate::wire::ExtendedHandshake;
 use crate::wire::extension::{UT_METADATA, UT_PEX};
 
 use super::metadata::Served;
+use super::pex::Exchange;
 
 /// One remote.
 #[derive(Debug, Default)]
@@ -22,8 +23,11 @@ pub(crate) struct Remote {
     pub metadata_id: u8,
     /// BEP 21: it wants nothing.
     pub upload_only: bool,
+    /// It is interested all the same, which does not count until it wants something.
+    pub held_back: bool,
     /// What it has had of the metadata.
     pub served: Served,
+    pub exchange: Exchange,
 }
 
 /// See the module.

@@ -42,6 +42,7 @@ impl Peer {
         }
         self.dial(now);
         self.want_peers();
+        self.exchange_peers(now);
     }
 
     fn due(&self, id: ConnId, now: Instant) -> Due {

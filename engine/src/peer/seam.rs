@@ -90,10 +90,9 @@ pub enum Input {
         /// The addresses.
         peers: Vec<SocketAddr>,
     },
-    /// The picker would choose otherwise than it did a moment ago: every connection that found nothing to ask
-    /// for looks again.
-    PickerChanged,
-    /// What the tracker said to [`Output::Announce`]; `Err`: its failure reason, or that it did not answer.
+    /// What the tracker said to the last [`Output::Announce`]; `Err`: its failure reason, or that it did not
+    /// answer. What is said to an earlier one is not to be told: after a `Stop` and a `Start` it would be taken
+    /// for the answer to `started`.
     Announced(Result<Box<AnnounceReply>, String>),
     /// Leave the swarm: say so to the tracker and drop every connection. Nothing follows but a new `Start`.
     Stop,
@@ -182,7 +181,7 @@ pub enum Event {
     },
     /// A remote that owes blocks has sent none for too long.
     Snubbed(ConnId),
-    /// Everything that is missing is requested: blocks are asked for twice from here on.
+    /// Everything that is missing is requested, for the first time: blocks are asked for twice.
     EndgameStarted,
 }
 
@@ -260,6 +259,9 @@ pub enum Violation {
     /// It refuses, unchoked, to send pieces that it claims to have.
     #[error("refuses pieces that it claims")]
     FalseClaims,
+    /// It exchanges peers more often than BEP 11 allows, again and again.
+    #[error("floods with peers")]
+    PexFlood,
     /// It sent data that failed its hash.
     #[error("corrupt data")]
     CorruptData,

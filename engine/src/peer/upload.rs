@@ -15,6 +15,12 @@ use super::seam::{Output, Violation};
 impl Peer {
     pub(crate) fn on_interest(&mut self, id: ConnId, interested: bool) {
         let slots = self.config.slots;
+        // BEP 21: it wants nothing.
+        let mut interested = interested;
+        if let Some(remote) = self.remotes.get_mut(id) {
+            remote.held_back = interested && remote.upload_only;
+            interested &= !remote.upload_only;
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.peer_interested == interested {
             return;

@@ -6,6 +6,7 @@
 //! protocol, and the driver tries one after the other until one answers.
 
 pub mod announcer;
+pub mod ledger;
 pub mod origin;
 pub mod reply;
 pub mod request;
@@ -17,6 +18,7 @@ pub mod udp;
 pub mod url;
 
 pub use announcer::{Announcer, AnnouncerConfig, Identity, Stats};
+pub use ledger::{Account, AccountKey, MinRatio};
 pub use origin::{Family, Origin};
 pub use reply::{AnnounceReply, Failure, ReplyError, Retry};
 pub use request::{AnnounceRequest, Event, QueryError};

@@ -5,11 +5,14 @@
 //!   [`TrackerConfig::expire_after`] is forgotten, and so is a swarm without peers.
 //! - An answer costs O(peers in the answer + log swarm). It never holds who asked, nor a seed if a seed asked.
 //! - Memory is bounded by [`TrackerConfig::most_swarms`] and [`TrackerConfig::most_members`].
+//! - Who has to give more first ([`TrackerConfig::min_ratio`]) is told of nobody, but others are told of it: it
+//!   could not give otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::ledger::{Account, AccountKey, Ledger, MinRatio};
 use super::origin::{Family, Origin};
 use super::reply::{AnnounceReply, Failure};
 use super::request::{AnnounceRequest, Event};
@@ -34,8 +37,11 @@ pub enum Returns {
 pub struct TrackerConfig {
     /// What it tells peers to wait between announces.
     pub interval: Duration,
-    /// The least that it tells them to wait. Not enforced.
+    /// The least that it tells them to wait.
     pub min_interval: Duration,
+    /// Who announces again before nine tenths of the least wait are over, without an event, is told of nobody.
+    /// So is, until its next announce, who sends again over UDP what was answered and the answer lost.
+    pub hold_back: bool,
     /// Peers in an answer to who does not say how many.
     pub default_peers: u32,
     /// The most peers in an answer.
@@ -50,6 +56,8 @@ pub struct TrackerConfig {
     pub most_swarms: usize,
     /// The most peers at a time, over all torrents.
     pub most_members: usize,
+    /// The share ratio that it asks for.
+    pub min_ratio: Option<MinRatio>,
 }
 
 impl Default for TrackerConfig {
@@ -59,6 +67,7 @@ impl Default for TrackerConfig {
         Self {
             interval: Duration::from_secs(1800),
             min_interval: Duration::from_secs(300),
+            hold_back: false,
             default_peers: 50,
             max_peers: 200,
             returns: Returns::All,
@@ -66,6 +75,7 @@ impl Default for TrackerConfig {
             trust_ip: false,
             most_swarms: 100_000,
             most_members: 10_000_000,
+            min_ratio: None,
         }
     }
 }
@@ -77,12 +87,47 @@ pub struct Tracker {
     swarms: BTreeMap<InfoHash, Swarm>,
     /// Every member by when it last announced, the longest ago first.
     ages: BTreeSet<(Instant, InfoHash, MemberId)>,
+    /// The only torrents it knows; `None`: any.
+    allowed: Option<BTreeSet<InfoHash>>,
+    /// Empty unless a ratio is asked for.
+    ledger: Ledger,
 }
 
 impl Tracker {
     /// A tracker that knows nobody, open to any torrent.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, swarms: BTreeMap::new(), ages: BTreeSet::new() }
+        Self {
+            config,
+            swarms: BTreeMap::new(),
+            ages: BTreeSet::new(),
+            allowed: None,
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// From here on it knows these torrents alone; `None`: any. Those that are on the list no more are
+    /// forgotten.
+    pub fn allow_only(&mut self, torrents: Option<BTreeSet<InfoHash>>) {
+        if let Some(allowed) = &torrents {
+            self.swarms.retain(|hash, _| allowed.contains(hash));
+            self.ages.retain(|(_, hash, _)| allowed.contains(hash));
+        }
+        self.allowed = torrents;
+    }
+
+    /// What an account has moved, as far as it is known. Counted only where a ratio is asked for.
+    pub fn account(&self, key: &AccountKey) -> Option<Account> {
+        self.ledger.account(key)
+    }
+
+    /// Every account, to be kept by a driver that wants ratios to outlive the tracker.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountKey, Account)> {
+        self.ledger.accounts()
+    }
+
+    /// Puts an account back, or gives it a credit.
+    pub fn set_account(&mut self, now: Instant, key: AccountKey, account: Account) {
+        self.ledger.set(now, key, account, self.config.most_members);
     }
 
     /// Takes an announce and answers it. `origin` is the address it came from, or an [`Origin`] that says more.
@@ -98,15 +143,23 @@ impl Tracker {
         if request.port == 0 {
             return Err(Failure::new("port 0 cannot be connected to"));
         }
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&request.info_hash)) {
+            return Err(Failure::new("this tracker does not know the torrent"));
+        }
         let ip = request.ip.filter(|_| self.config.trust_ip).unwrap_or(origin.from.ip());
         // An IPv4 peer that came over an IPv6 socket is an IPv4 peer.
         let address = SocketAddr::new(ip.to_canonical(), request.port);
+        let refused = self.refuses(now, request, &origin);
         let peers = if request.event == Event::Stopped {
             self.remove(request.info_hash, address);
             Vec::new()
         } else {
+            let early = self.is_early(now, request, address);
             let id = self.record(now, request, address)?;
-            self.choose(request, origin.only, id, rng)
+            if let Some(refused) = refused {
+                return Err(refused);
+            }
+            if early { Vec::new() } else { self.choose(request, origin.only, id, rng) }
         };
         let counts = self.counts(request.info_hash).unwrap_or_default();
         let mut reply = AnnounceReply {
@@ -139,6 +192,7 @@ impl Tracker {
         {
             self.forget(info_hash, id);
         }
+        self.ledger.expire(now, self.config.expire_after);
     }
 
     /// How many peers it knows, over all torrents.
@@ -155,6 +209,22 @@ impl Tracker {
         let swarm = self.swarms.get(&info_hash)?;
         let (complete, incomplete) = (swarm.count(SEEDS), swarm.count(LEECHERS));
         Some(ScrapeCounts { complete, incomplete, downloaded: swarm.downloaded })
+    }
+
+    /// Counts what the announce says, and what is to be said if it is too little.
+    fn refuses(&mut self, now: Instant, request: &AnnounceRequest, origin: &Origin<'_>) -> Option<Failure> {
+        let ratio = self.config.min_ratio?;
+        let key = AccountKey::of(origin.account, origin.from.ip());
+        let account = self.ledger.count(now, key, request, self.config.most_members);
+        ratio.refuses(account, request.left, self.config.min_interval)
+    }
+
+    /// Whether a peer asks again sooner than it was told to.
+    fn is_early(&self, now: Instant, request: &AnnounceRequest, address: SocketAddr) -> bool {
+        let swarm = self.swarms.get(&request.info_hash).filter(|_| self.config.hold_back);
+        let known = swarm.and_then(|swarm| Some(swarm.member(swarm.find(address)?)));
+        let least = self.config.min_interval / 10 * 9;
+        request.event == Event::None && known.is_some_and(|member| now.since(member.seen) < least)
     }
 
     /// Puts the peer in, or up to date.
@@ -226,6 +296,7 @@ impl Tracker {
     #[cfg(test)]
     fn check(&self) {
         self.swarms.values().for_each(Swarm::check);
+        self.ledger.check();
         assert_eq!(self.swarms.values().map(Swarm::len).sum::<usize>(), self.ages.len());
     }
 }

@@ -64,7 +64,7 @@ impl PexMessage {
         };
         let [added, added6] = compact(self.added.iter().map(|contact| contact.addr));
         let [dropped, dropped6] = compact(self.dropped.iter().copied());
-        let some = |bytes: Vec<u8>| (!bytes.is_empty()).then(|| Item::String(bytes));
+        let some = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(Item::String(bytes));
         let always = |bytes: Vec<u8>| Some(Item::String(bytes));
         // BEP 11 asks for one of the fields at least; most clients send those of IPv4 also when they are empty.
         Item::dictionary([

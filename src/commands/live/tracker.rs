@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use client::tracker::{TrackerServer, TrackerSettings};
 use engine::InfoHash;
-use engine::tracker::TrackerConfig;
+use engine::tracker::{MinRatio, TrackerConfig};
 
 use super::{LOOK, read_torrent, wait_for};
 use crate::cli::Tracker;
@@ -31,6 +31,9 @@ pub fn tracker(args: &Tracker, out: &mut impl Write) -> Outcome {
             min_interval: default.min_interval.min(interval),
             // Two announces missed, and some slack.
             expire_after: interval * 5 / 2,
+            min_ratio: args
+                .min_ratio
+                .map(|ratio| MinRatio { percent: (ratio * 100.0).round() as u32, grace: args.grace.bytes() }),
             ..default
         },
         allow: (!allow.is_empty()).then_some(allow),

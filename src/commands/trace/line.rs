@@ -81,7 +81,6 @@ fn input_parts(input: &Input) -> Parts {
         }
         Input::Announced(Err(reason)) => ("announce-failed", None, json!({ "reason": reason })),
         Input::Stop => ("stop", None, Value::Null),
-        Input::PickerChanged => ("picker-changed", None, Value::Null),
     }
 }
 

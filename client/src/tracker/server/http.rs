@@ -89,7 +89,6 @@ fn answer(head: &[u8], from: SocketAddr, shared: &Shared) -> (&'static str, Vec<
 
 fn announce(query: &[u8], from: SocketAddr, shared: &Shared) -> Result<Vec<u8>, Failure> {
     let request = AnnounceRequest::from_query(query).map_err(|error| Failure::new(error.to_string()))?;
-    shared.check(request.info_hash)?;
     let (tracker, rng) = &mut *shared.logic();
     let reply = tracker.announce(shared.clock.now(), &request, from, rng)?;
     Ok(reply.to_bytes(request.compact))

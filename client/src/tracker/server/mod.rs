@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::rng::{Rng, Seed};
 use engine::tracker::udp::Server as UdpServer;
-use engine::tracker::{Failure, Tracker, TrackerConfig};
+use engine::tracker::{Tracker, TrackerConfig};
 use engine::wire::InfoHash;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
@@ -69,7 +69,6 @@ pub enum ServeError {
 struct Shared {
     logic: Mutex<(Tracker, Rng)>,
     udp: UdpServer,
-    allow: Option<BTreeSet<InfoHash>>,
     clock: Clock,
     gate: Arc<Gate>,
 }
@@ -77,16 +76,6 @@ struct Shared {
 impl Shared {
     fn logic(&self) -> MutexGuard<'_, (Tracker, Rng)> {
         self.logic.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a torrent is served.
-    fn check(&self, torrent: InfoHash) -> Result<(), Failure> {
-        match &self.allow {
-            Some(allow) if !allow.contains(&torrent) => {
-                Err(Failure::new("this tracker does not serve this torrent"))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -115,10 +104,11 @@ impl TrackerServer {
         let seed = getrandom::u64().map_err(|error| ServeError::Random(error.to_string()))?;
         let (connections, per_address) = settings.connections;
         let limits = GateLimits { connections, unknown: connections, per_address, half_open: 1 };
+        let mut tracker = Tracker::new(settings.config);
+        tracker.allow_only(settings.allow);
         let shared = Arc::new(Shared {
-            logic: Mutex::new((Tracker::new(settings.config), Seed(seed).rng())),
+            logic: Mutex::new((tracker, Seed(seed).rng())),
             udp: UdpServer::new(key),
-            allow: settings.allow,
             clock: Clock::start(),
             gate: Gate::new(limits),
         });

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use engine::tracker::Family;
 use engine::tracker::udp::MAX_PACKET;
 use tokio::net::UdpSocket;
 
@@ -23,16 +22,6 @@ pub(super) async fn serve(socket: UdpSocket, shared: Arc<Shared>) {
 }
 
 fn answer(packet: &[u8], from: SocketAddr, shared: &Shared) -> Option<Vec<u8>> {
-    let now = shared.clock.now();
-    let checked = match shared.udp.check(now, packet, from) {
-        Ok(checked) => checked,
-        Err(answer) => return answer,
-    };
-    if let Some((request, _)) = checked.announce()
-        && let Err(failure) = shared.check(request.info_hash)
-    {
-        return Some(checked.refuse(&failure.reason, Family::of(from.ip())));
-    }
     let (tracker, rng) = &mut *shared.logic();
-    Some(checked.answer(now, from, None, tracker, rng))
+    shared.udp.handle(shared.clock.now(), packet, from, tracker, rng)
 }

@@ -13,7 +13,7 @@ use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::peer::{
     DisconnectReason, Event, Identity, Input, Output, Peer, PeerConfig, Pipeline, Policy, Violation,
 };
-use crate::picker::{self, PickerFactory};
+use crate::picker;
 use crate::rng::Seed;
 use crate::time::Instant;
 use crate::torrent::Torrent;
@@ -74,11 +74,9 @@ impl Setup {
     }
     /// Makes the peer.
     pub fn peer(&self) -> Peer {
-        self.peer_with(picker::by_name(self.picker).unwrap())
-    }
-    fn peer_with(&self, picker: Arc<dyn PickerFactory>) -> Peer {
         let choker = choker::by_name(self.choker).unwrap();
-        let policy = Policy { leech: choker.clone(), seed: choker, picker };
+        let policy =
+            Policy { leech: choker.clone(), seed: choker, picker: picker::by_name(self.picker).unwrap() };
         let mut have = Bitfield::empty(&self.layout);
         for &piece in &self.have {
             have.insert(self.layout.piece(piece).unwrap());
@@ -89,12 +87,7 @@ impl Setup {
     }
     /// The peer, started, its first announce answered by "nobody there, come back in half an hour".
     pub fn bench(self) -> Bench {
-        let picker = picker::by_name(self.picker).unwrap();
-        self.bench_with(picker)
-    }
-    /// The same with a picker of the test's own.
-    pub fn bench_with(self, picker: Arc<dyn PickerFactory>) -> Bench {
-        let peer = self.peer_with(picker);
+        let peer = self.peer();
         let mut bench = Bench { peer, now: Instant::ZERO, layout: self.layout };
         bench.input(Input::Start);
         bench.input(Input::Announced(Ok(Box::new(reply(&[])))));

@@ -14,7 +14,11 @@ impl Peer {
         let mut unchoking = 0;
         for (id, conn) in self.conns.iter() {
             assert_eq!(conn.wanted, conn.have.count_missing_from(have), "{id:?}: pieces to want");
-            assert_eq!(conn.am_interested, conn.is_ready() && conn.wanted > 0, "{id:?}: interest");
+            assert_eq!(
+                conn.am_interested,
+                conn.is_ready() && conn.wanted > 0 && !self.upload_mode,
+                "{id:?}: interest"
+            );
             unchoking += u32::from(!conn.peer_choking);
             if !conn.peer_choking {
                 assert!(self.sources.contains(&id), "{id:?} is no source");

@@ -1,14 +1,10 @@
 //! Interest, requests, the pipeline, the order of pieces.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::bench::*;
-use crate::layout::{BLOCK, PieceIndex};
+use crate::layout::BLOCK;
 use crate::peer::{Event, Input, Output, Pipeline, Violation};
-use crate::picker::{Choice, FactoryOf, Picker, Sequential};
-use crate::rng::Rng;
 use crate::wire::Message;
 
 #[test]
@@ -273,27 +269,4 @@ fn the_last_piece_and_block_are_short() {
     assert!(bench.peer.is_complete());
     assert_eq!(events(&said).last(), Some(&Event::Completed));
     assert_eq!(bench.peer.stats().downloaded, 100_001);
-}
-
-/// A picker that picks nothing while it is held.
-#[derive(Debug)]
-struct Held(Arc<AtomicBool>);
-
-impl Picker for Held {
-    fn pick(&mut self, choice: &Choice<'_>, rng: &mut Rng) -> Option<PieceIndex> {
-        (!self.0.load(Ordering::Relaxed)).then(|| Sequential.pick(choice, rng))?
-    }
-}
-
-#[test]
-fn a_picker_that_lets_go_is_asked_again() {
-    let held = Arc::new(AtomicBool::new(true));
-    let theirs = held.clone();
-    let picker = FactoryOf::new("held", move || Held(theirs.clone()));
-    let mut bench = Setup::leech(2).bench_with(Arc::new(picker));
-    let conn = bench.remote(2, true, &[0, 1]);
-    assert_eq!(requests(&bench.say(conn, Message::Unchoke), conn), []);
-    assert_eq!(requests(&bench.input(Input::PickerChanged), conn), [], "it holds still");
-    held.store(false, Ordering::Relaxed);
-    assert_eq!(requests(&bench.input(Input::PickerChanged), conn), blocks([0, 1]));
 }

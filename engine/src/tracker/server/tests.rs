@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Seed;
 use crate::rng::{Rng, below};
+use crate::tracker::Retry;
 use crate::wire::PeerId;
 
 fn at(seconds: u64) -> Instant {
@@ -155,6 +156,163 @@ fn the_address_is_where_it_comes_from_unless_told_otherwise() {
         assert_eq!(reply.peers, [expected.parse().unwrap()]);
         assert_eq!(reply.peer_ids, [PeerId([2; 20])]);
     }
+}
+
+#[test]
+fn both_families_are_told_of_each_other_in_every_form() {
+    let (mut tracker, mut rng) = tracker(TrackerConfig::default(), 1, 1);
+    let from: SocketAddr = "[2001:db8::5]:1".parse().unwrap();
+    let ask = AnnounceRequest { compact: false, ..request(1, Event::Started) };
+    let reply = tracker.announce(at(1), &ask, from, &mut rng).unwrap();
+    assert_eq!(reply.peers.len(), 2);
+    let reply = tracker.announce(at(1), &ask, host(1), &mut rng).unwrap();
+    for compact in [true, false] {
+        let read = AnnounceReply::from_bytes(&reply.to_bytes(compact)).unwrap();
+        let six = SocketAddr::new(from.ip(), 6881);
+        assert!(read.peers.contains(&six) && read.peers.contains(&host(0)), "{compact}: {:?}", read.peers);
+        assert_eq!(read.peer_ids.len(), if compact { 0 } else { 2 });
+    }
+    assert_eq!((reply.complete, reply.incomplete), (Some(1), Some(2)));
+}
+
+#[test]
+fn torrents_that_are_not_on_the_list_are_not_known() {
+    let (mut tracker, mut rng) = tracker(TrackerConfig::default(), 1, 1);
+    let (one, two) = (InfoHash([1; 20]), InfoHash([2; 20]));
+    tracker.allow_only(Some(BTreeSet::from([two])));
+    assert_eq!((tracker.members(), tracker.swarms()), (0, 0));
+    tracker.check();
+    let mut announce = |tracker: &mut Tracker, info_hash| {
+        let ask = AnnounceRequest { info_hash, ..request(1, Event::Started) };
+        tracker.announce(at(1), &ask, host(1), &mut rng).map_err(|failure| failure.reason)
+    };
+    assert_eq!(announce(&mut tracker, one).unwrap_err(), "this tracker does not know the torrent");
+    assert!(announce(&mut tracker, two).is_ok());
+    let known: Vec<_> = tracker.scrape(at(1), &[one, two]).files.into_keys().collect();
+    assert_eq!(known, [two]);
+    tracker.allow_only(None);
+    assert!(announce(&mut tracker, one).is_ok());
+}
+
+#[test]
+fn who_asks_too_soon_is_told_of_nobody() {
+    let config = TrackerConfig { hold_back: true, ..TrackerConfig::default() };
+    let (mut tracker, mut rng) = tracker(config, 0, 5);
+    let mut got = |seconds, event| {
+        tracker.announce(at(seconds), &request(1, event), host(0), &mut rng).unwrap().peers.len()
+    };
+    assert_eq!([got(100, Event::None), got(369, Event::None), got(640, Event::None)], [0, 0, 4]);
+    assert_eq!(got(641, Event::Started), 4, "an event is no question too many");
+}
+
+/// A tracker that asks for half of what is had, beyond 1,000 bytes.
+fn strict() -> Tracker {
+    let min_ratio = Some(MinRatio { percent: 50, grace: 1000 });
+    Tracker::new(TrackerConfig { min_ratio, ..TrackerConfig::default() })
+}
+
+/// Announces under a name. The failure, if it is one.
+fn says(
+    tracker: &mut Tracker,
+    now: u64,
+    name: &[u8],
+    peer: u8,
+    [uploaded, downloaded, left]: [u64; 3],
+    event: Event,
+) -> Option<Failure> {
+    let ask = AnnounceRequest { peer_id: PeerId([peer; 20]), uploaded, downloaded, ..request(left, event) };
+    let origin = Origin { account: Some(name), ..host(1).into() };
+    let reply = tracker.announce(at(now), &ask, origin, &mut Seed(1).rng());
+    tracker.check();
+    reply.err()
+}
+
+fn account(tracker: &Tracker, name: &[u8]) -> (u64, u64) {
+    let account = tracker.account(&AccountKey::Named(name.into())).unwrap();
+    (account.uploaded, account.downloaded)
+}
+
+#[test]
+fn who_gives_too_little_is_refused_until_it_has_given() {
+    let mut t = strict();
+    assert_eq!(says(&mut t, 0, b"a", 1, [0, 0, 9000], Event::Started), None);
+    assert_eq!(says(&mut t, 1, b"a", 1, [0, 1000, 8000], Event::None), None, "a beginning is free");
+    let refused = says(&mut t, 2, b"a", 1, [310, 2000, 7000], Event::None).unwrap();
+    assert_eq!(
+        refused.reason,
+        "your share ratio of 0.15 is below the 0.50 that this tracker asks for: upload 690 bytes more, by \
+         seeding, before you download on"
+    );
+    assert_eq!(refused.retry, Retry::After(Duration::from_secs(300)));
+    // Others still hear of it, so that it can give.
+    let reply = t.announce(at(2), &request(1, Event::Started), host(2), &mut Seed(1).rng()).unwrap();
+    assert_eq!(reply.peers, [host(1)]);
+    // To leave, to seed and to have given enough are welcome.
+    assert_eq!(says(&mut t, 3, b"a", 1, [310, 2000, 0], Event::Completed), None);
+    assert!(says(&mut t, 4, b"a", 1, [999, 2000, 7000], Event::None).is_some());
+    assert_eq!(says(&mut t, 5, b"a", 1, [1000, 2000, 7000], Event::None), None);
+    assert_eq!(says(&mut t, 6, b"a", 1, [0, 9000, 7000], Event::Stopped), None);
+}
+
+#[test]
+fn restarts_and_repetitions_are_counted_right() {
+    let mut t = strict();
+    let event = Event::None;
+    says(&mut t, 0, b"a", 1, [0, 0, 9], Event::Started);
+    for _ in 0..3 {
+        says(&mut t, 1, b"a", 1, [10, 100, 9], event);
+    }
+    assert_eq!(account(&t, b"a"), (10, 100), "a packet that comes again counts once");
+    // Started again under the same peer id: the totals fall, and count from zero.
+    says(&mut t, 2, b"a", 1, [0, 0, 9], Event::Started);
+    says(&mut t, 3, b"a", 1, [5, 50, 9], event);
+    assert_eq!(account(&t, b"a"), (15, 150));
+    // Without an announce in between, under the same id and under another.
+    says(&mut t, 4, b"a", 1, [1, 20, 9], event);
+    assert_eq!(account(&t, b"a"), (16, 170));
+    says(&mut t, 5, b"a", 2, [4, 30, 9], Event::Started);
+    assert_eq!(account(&t, b"a"), (20, 200));
+    // A started that is said again, because its answer was lost.
+    says(&mut t, 6, b"a", 2, [5, 31, 9], Event::Started);
+    assert_eq!(account(&t, b"a"), (21, 201));
+    // Another torrent is another session of the same account, another name another account.
+    let other = AnnounceRequest { info_hash: InfoHash([7; 20]), ..request(9, Event::Started) };
+    let other = AnnounceRequest { uploaded: 100, downloaded: 7, ..other };
+    let origin = |name| Origin { account: Some(name), ..host(1).into() };
+    t.announce(at(7), &other, origin(b"a"), &mut Seed(1).rng()).unwrap();
+    t.announce(at(7), &other, origin(b"b"), &mut Seed(1).rng()).unwrap();
+    assert_eq!((account(&t, b"a"), account(&t, b"b")), ((121, 208), (100, 7)));
+    // A session that was forgotten goes on from where it is.
+    says(&mut t, 10_000, b"a", 2, [1000, 1000, 9], event);
+    says(&mut t, 10_001, b"a", 2, [1001, 1003, 9], event);
+    assert_eq!(account(&t, b"a"), (122, 211));
+    // A tracker that was started anew gets the accounts back and counts on.
+    let mut again = strict();
+    for (key, account) in t.accounts() {
+        again.set_account(at(0), key.clone(), account);
+    }
+    says(&mut again, 1, b"a", 2, [1001, 1003, 9], event);
+    says(&mut again, 2, b"a", 2, [1002, 1003, 9], event);
+    assert_eq!(account(&again, b"a"), (123, 211));
+}
+
+#[test]
+fn accounts_without_a_name_are_by_address_and_their_number_is_bounded() {
+    let min_ratio = Some(MinRatio { percent: 50, grace: 1000 });
+    let config = TrackerConfig { min_ratio, most_members: 5, ..TrackerConfig::default() };
+    let mut t = Tracker::new(config);
+    let ask = AnnounceRequest { downloaded: 10, ..request(1, Event::Started) };
+    for n in 0..20 {
+        let _ = t.announce(at(n.into()), &ask, host(n), &mut Seed(1).rng());
+        t.check();
+    }
+    assert_eq!(t.accounts().count(), 5);
+    let last = AccountKey::of(None, host(19).ip());
+    assert_eq!(t.account(&last), Some(Account { uploaded: 0, downloaded: 10 }));
+    let net = |ip: &str| AccountKey::of(None, ip.parse().unwrap());
+    assert_eq!(net("2001:db8:1:2::1"), net("2001:db8:1:2:ffff::"));
+    assert_ne!(net("2001:db8:1:2::1"), net("2001:db8:1:3::1"));
+    assert_eq!(net("::ffff:10.0.0.1"), AccountKey::V4([10, 0, 0, 1].into()));
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 //! - A packet shorter than its kind is refused; bytes past the end of what is known are ignored, as BEP 15 asks
 //!   ("do not expect packets to be exactly of a certain size").
 //! - No bytes make it panic; what is kept is bounded by the packet's own length, by
-//!   [`MAX_TORRENTS`](crate::tracker::scrape::MAX_TORRENTS) and by [`MAX_PEERS`](crate::tracker::reply::MAX_PEERS).
+//!   [`MAX_TORRENTS`] and by [`MAX_PEERS`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -327,7 +327,7 @@ impl Response {
     }
 
     /// What a packet says that came over `family`. An interval of zero, or over
-    /// [`MAX_INTERVAL`](crate::tracker::reply::MAX_INTERVAL), is mended as HTTP's is; peers with port 0 are
+    /// [`MAX_INTERVAL`], is mended as HTTP's is; peers with port 0 are
     /// left out, and so are bytes that make no whole peer.
     pub fn from_bytes(packet: &[u8], family: Family) -> Result<Self, PacketError> {
         long_enough(packet, 8)?;
