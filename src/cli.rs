@@ -12,10 +12,15 @@ pub use live::{Client, Get, Seed, Tracker};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
-  1    a verdict failed: replay or trace gave another digest, validate found a claim that does not hold
-  2    the command line, a scenario or a file's content is wrong
-  3    a file could not be read or written
+  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive
+  2    what was given is wrong: the command line, a scenario, a file's content, or a file that is not there
+  3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";
+
+/// The most replicates: the most runs of a scenario.
+const MAX_REPLICATES: i64 = simulator::scenario::MAX_RUNS as i64;
+/// The most leechers of a benchmark: with its seed, the most peers of a run.
+const MAX_LEECHERS: i64 = simulator::scenario::MAX_PEERS as i64 - 1;
 
 /// A BitTorrent swarm simulator whose peers are real protocol engines.
 #[derive(Debug, Parser)]
@@ -28,7 +33,6 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-#[command(disable_help_subcommand = true)]
 pub enum Command {
     /// Run scenarios and draw their charts
     Run(Run),
@@ -71,10 +75,10 @@ pub struct Run {
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// The seed that every run's seed is derived from, instead of the scenario's
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Runs of each point, instead of the scenario's number; a variant that sets its own keeps it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_REPLICATES), allow_negative_numbers = true)]
     pub replicates: Option<u32>,
     #[command(flatten)]
     pub set: Set,
@@ -86,6 +90,10 @@ pub struct Run {
     /// No progress bars and no summary
     #[arg(short, long)]
     pub quiet: bool,
+    /// Make each run again with real sockets and real files (up to 50 peers, in real time, one replicate unless said),
+    /// and draw both worlds side by side; simulates the wire stack
+    #[arg(long, conflicts_with_all = ["resume", "stack"])]
+    pub live: bool,
     /// Keep the runs of an earlier invocation that was interrupted, and make those that are missing
     #[arg(long)]
     pub resume: bool,
@@ -103,7 +111,7 @@ pub struct Set {
 #[derive(Debug, Args)]
 pub struct Jobs {
     /// Runs at a time [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub jobs: Option<u16>,
 }
 
@@ -134,11 +142,11 @@ pub struct Which {
     #[arg(long, value_name = "VALUES")]
     pub point: Option<String>,
     /// The replicate, from 0 [default: all, for trace the first]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..), allow_negative_numbers = true)]
     pub replicate: Option<u32>,
-    /// The folder that files named in the scenario (traces, matrices) count from
-    #[arg(long, value_name = "DIR", default_value = "scenarios")]
-    pub base: PathBuf,
+    /// Where files are that the scenario names (traces, matrices) and the record does not hold: the scenario's folder
+    #[arg(long, value_name = "DIR")]
+    pub base: Option<PathBuf>,
 }
 
 /// `replay`.
@@ -187,8 +195,8 @@ pub struct Trace {
     /// A record.json, or the folder it is in
     pub record: PathBuf,
     /// The peer: its row among the run's in peers.csv, from 0
-    #[arg(long, value_name = "N")]
-    pub peer: usize,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..), allow_negative_numbers = true)]
+    pub peer: u32,
     #[command(flatten)]
     pub which: Which,
 }
@@ -198,7 +206,7 @@ pub struct Trace {
 #[command(after_help = EXIT_CODES)]
 pub struct Bench {
     /// Leechers in the swarm (repeatable) [default: 100 and 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LEECHERS), allow_negative_numbers = true)]
     pub peers: Vec<u32>,
     /// A line of JSON for each size
     #[arg(long)]
@@ -218,7 +226,7 @@ pub struct Create {
     #[arg(long, value_name = "SIZE")]
     pub piece: Option<String>,
     /// A tracker's URL; each further one is a tier of its own (repeatable)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = tracker)]
     pub tracker: Vec<String>,
     /// Peers come from the tracker alone
     #[arg(long)]
@@ -248,6 +256,24 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// A tracker's address, as far as can be told without asking it: a scheme that trackers have, and a host.
+fn tracker(text: &str) -> Result<String, String> {
+    const SCHEMES: [&str; 5] = ["http", "https", "udp", "ws", "wss"];
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", ""));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let known = SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if !known || host.is_empty() || host.starts_with(':') || !text.chars().all(plain) {
+        let schemes = SCHEMES.map(|scheme| format!("{scheme}://")).join(", ");
+        return Err(format!("a tracker's URL has a host after one of {schemes}"));
+    }
+    Ok(text.to_owned())
+}
+
 /// `validate`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -255,13 +281,16 @@ pub struct Validate {
     /// Scenarios whose claims to check, or `rounds` for the optimal broadcast [default: all]
     pub subjects: Vec<String>,
 
-    /// Runs of each point, each with a seed of its own, 2 to 100
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
+    /// Runs of each point, each with a seed of its own, 2 to 100; with few, claims may stay inconclusive
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100), allow_negative_numbers = true)]
     pub seeds: u8,
 
     /// What the seeds are derived from, instead of a fixed number
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub jobs: Jobs,
 
     /// No progress bar
     #[arg(long, short)]
@@ -276,6 +305,18 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_tracker_has_a_scheme_and_a_host() {
+        for url in ["http://a/announce", "HTTPS://a:1", "udp://[::1]:6969", "wss://a?key=1"] {
+            assert_eq!(tracker(url), Ok(url.to_owned()));
+        }
+        for url in
+            ["", "notaurl", "http:/a", "http://", "http:///announce", "ftp://a", "udp://:80", "http://a b"]
+        {
+            assert!(tracker(url).is_err(), "{url}");
+        }
     }
 
     #[test]

@@ -55,6 +55,37 @@ impl Failure {
         Self::Io(format!("cannot {done} {}: {error}", path.display()))
     }
 
+    /// A path that was given and cannot be read. If there is nothing, what was given is wrong; else the file's or
+    /// the system's state is.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Self::input(format!("{} is no file and no folder", path.display()))
+            }
+            io::ErrorKind::IsADirectory => {
+                Self::input(format!("{} is a folder, and no file", path.display()))
+            }
+            _ => Self::path("read", path, error),
+        }
+    }
+
+    /// The same with what to do about it, where it is what was given that is wrong.
+    pub fn help(self, help: &str) -> Self {
+        match self {
+            Self::Input(message, None) => Self::Input(message, Some(help.to_owned())),
+            other => other,
+        }
+    }
+
+    /// What is wrong, in a line.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Scenario(error) => &error.message,
+            Self::Input(message, _) | Self::Io(message) => message,
+            Self::BrokenPipe => "nobody reads what is printed",
+        }
+    }
+
     /// Prints it; the exit code that it has.
     pub fn report(self) -> ExitCode {
         let (text, code) = match self {
@@ -116,7 +147,8 @@ impl ScenarioReport {
 
 impl std::fmt::Display for ScenarioReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.error.labels.is_empty() && !self.error.source_text.is_empty() {
+        // Where nothing is pointed at, the file is to be named all the same, and once.
+        if self.error.labels.is_empty() && !self.error.message.contains(&self.error.source_name) {
             write!(f, "{}: ", self.error.source_name)?;
         }
         f.write_str(&self.error.message)

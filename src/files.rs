@@ -18,7 +18,7 @@ const MAX_TIME: f64 = 1e12;
 
 /// The bytes of a file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::path("read", path, &error);
+    let failed = |error| Failure::unreadable(path, &error);
     let file = fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -52,7 +52,8 @@ pub fn record_path(path: &Path) -> PathBuf {
 /// The record at `path`, or in the folder `path`.
 pub fn read_record(path: &Path) -> Result<Record, Failure> {
     let path = record_path(path);
-    let bytes = read(&path, MAX_RECORD)?;
+    const HELP: &str = "give a record.json, or the folder that `swarmlab run` wrote it to";
+    let bytes = read(&path, MAX_RECORD).map_err(|failure| failure.help(HELP))?;
     let wrong = |what: String| Failure::input(format!("{}: {what}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| wrong("this is no UTF-8 text".to_owned()))?;
     let record = Record::from_json(text).map_err(|error| wrong(error.to_string()))?;
@@ -67,6 +68,13 @@ fn check(record: &Record) -> Result<(), String> {
             let (got, due) = (run.point.len(), record.axes.len());
             return Err(format!("run {number} has {got} values where the record has {due} axes"));
         }
+        if run.seed.parse::<u64>().is_err() {
+            let seed = crate::output::safe(&run.seed);
+            return Err(format!(
+                "run {number} has the seed \"{seed}\", which is no number from 0 to {}",
+                u64::MAX
+            ));
+        }
         if let Some(peer) = run.peers.iter().find(|peer| peer.group as usize >= run.groups.len()) {
             return Err(format!("run {number} has a peer of group {}, which it lacks", peer.group));
         }
@@ -78,6 +86,15 @@ fn check(record: &Record) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Makes a folder that results are to go into, and sees that files can be made there: better now than when the work is
+/// done.
+pub fn prepare(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
+    let probe = folder.join(format!(".swarmlab.{}.tmp", std::process::id()));
+    let tried = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+    tried.map_err(|error| Failure::path("write into", folder, &error))
 }
 
 /// Writes a record into its folder, which is made if it is not there; its path.

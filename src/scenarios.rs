@@ -26,6 +26,7 @@ shipped!(
     "share-ratio",
     "swarm-scaling",
     "three-friends",
+    "two-worlds",
 );
 
 /// The scenario that is meant: a file, a name in `scenarios/`, or a shipped scenario's name.
@@ -65,7 +66,7 @@ fn unknown(wanted: &str) -> Failure {
         _ => String::new(),
     };
     Failure::Input(
-        format!("{wanted} is {what}"),
+        format!("{} is {what}", if wanted.is_empty() { "``" } else { wanted }),
         Some(format!("{hint}give a scenario's file, or a shipped scenario's name: {}", names.join(", "))),
     )
 }

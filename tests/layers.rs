@@ -6,13 +6,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 6] = [
-    ("engine", &[]),
+const ARROWS: [(&str, &[&str]); 9] = [
+    ("prefetch", &[]),
+    ("engine", &["prefetch"]),
     ("client", &["engine"]),
     ("record", &[]),
-    ("simulator", &["engine", "record"]),
+    ("simulator", &["engine", "prefetch", "record"]),
+    ("harness", &["engine"]),
     ("reports", &["record"]),
-    ("swarmlab", &["engine", "client", "record", "simulator", "reports"]),
+    ("live", &["client", "engine", "record", "simulator"]),
+    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports"]),
 ];
 
 /// What the pure crates must never reach, directly or not.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// The version of the format this crate writes. A reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 
+/// The name of the axis that tells simulated runs from those with real sockets: the last of a record that has both.
+/// Such a run's point ends in `simulated` or `live`; a live run has no digest.
+pub const WORLD: &str = "world";
+
 /// Everything one scenario's runs left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +29,10 @@ pub struct Record {
     pub charts: Vec<Chart>,
     /// The scenario file's text as it was run, `--set` and the other flags not applied.
     pub source: String,
+    /// The text of each file that the scenario names (traces, matrices), by the name that it has there; without those
+    /// that were too large to keep.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// `--set KEY=VALUE` as given, in order.
     pub overrides: Vec<String>,
     /// The seed that every run's seed is derived from.
@@ -80,7 +88,7 @@ pub struct Run {
     pub replicate: u32,
     /// The seed of this run, in decimal (a JSON number would lose bits in some readers).
     pub seed: String,
-    /// The digest of every input and output of every host, hexadecimal.
+    /// The digest of every input and output of every host, hexadecimal; empty for a live run.
     pub digest: String,
     /// Content length in bytes.
     pub content: u64,

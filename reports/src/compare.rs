@@ -178,9 +178,7 @@ impl fmt::Display for Comparison {
             rows.add_row(self.row(row, same_point, same_group));
             before = Some(row);
         }
-        if self.differences.is_empty() {
-            writeln!(f, "nothing in the two records can be compared")?;
-        } else {
+        if !self.differences.is_empty() {
             f.write_str(&table::rendered(rows))?;
             writeln!(f, "± half the 95 % confidence interval; * the interval leaves out zero")?;
         }

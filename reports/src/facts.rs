@@ -30,7 +30,8 @@ pub enum Measure {
     LastCompletion,
     /// The bound on that time by Kumar and Ross 2006, seconds.
     Bound,
-    /// The last completion over the bound: 1 is perfect.
+    /// The last completion over the bound: 1 is perfect. Only if all leechers arrive at once: the bound takes them as
+    /// there from the first arrival on.
     OverBound,
 }
 
@@ -91,7 +92,8 @@ impl Facts {
         let last = facts.get(Measure::LastCompletion);
         let bound = run.bound.filter(|bound| bound.is_finite() && *bound > 0.0);
         facts.set(Measure::Bound, bound);
-        facts.set(Measure::OverBound, last.zip(bound).map(|(last, bound)| last / bound));
+        let over = last.zip(bound).filter(|_| arrive_at_once(run)).map(|(last, bound)| last / bound);
+        facts.set(Measure::OverBound, over);
         facts
     }
 
@@ -132,6 +134,16 @@ impl Facts {
 /// True if the peer began without the content. A peer of a group that the run does not list counts as one.
 pub fn is_leecher(run: &Run, peer: &Peer) -> bool {
     run.groups.get(peer.group as usize).is_none_or(|group| !group.seed)
+}
+
+/// Seconds between two arrivals that are one: real peers take some milliseconds to come.
+const AT_ONCE: f64 = 0.1;
+
+/// True if all leechers of the run arrive at the same time.
+pub fn arrive_at_once(run: &Run) -> bool {
+    let arrivals = || run.peers.iter().filter(|peer| is_leecher(run, peer)).map(|peer| peer.arrived);
+    let first = arrivals().min_by(f64::total_cmp);
+    arrivals().all(|arrived| first.is_some_and(|first| arrived - first <= AT_ONCE))
 }
 
 /// Seconds from arrival to completion, if it completed.
@@ -226,7 +238,10 @@ mod tests {
         assert_eq!(seeds.get(Measure::Utilisation), Some(1500.0 / 4000.0));
         assert_eq!((seeds.get(Measure::Completed), seeds.get(Measure::ShareRatio)), (None, None));
         let all = Facts::of_leechers(&run);
-        assert_eq!(all.get(Measure::LastCompletion), Some(30.0));
+        assert_eq!((all.get(Measure::LastCompletion), all.get(Measure::Bound)), (Some(30.0), Some(16.0)));
+        assert_eq!(all.get(Measure::OverBound), None, "one comes two seconds later");
+        run.peers[2].arrived = 0.0;
+        let all = Facts::of_leechers(&run);
         assert_eq!(all.get(Measure::OverBound), Some(30.0 / 16.0));
         run.peers[3].completed = None;
         let all = Facts::of_leechers(&run);

@@ -33,6 +33,11 @@ pub fn summary(record: &Record) -> String {
     if let Some(bounds) = bounds(record, &points) {
         out.push_str("\nLast completion, counted from the first arrival; no swarm can be below the bound (Kumar & Ross 2006)\n");
         out.push_str(&rendered(bounds));
+        if points.iter().any(is_over_time) {
+            out.push_str(
+                "– leechers come over time, and the bound takes every one as there from the first arrival on\n",
+            );
+        }
     }
     if several {
         out.push_str("± half the 95 % confidence interval over replicates\n");
@@ -237,6 +242,13 @@ fn completed(row: &Row) -> String {
         }
         _ => NOTHING.to_owned(),
     }
+}
+
+/// True if there is a last completion and a bound, and yet nothing to be said of the one over the other.
+fn is_over_time(point: &Point) -> bool {
+    let all = point.rows.iter().find(|row| row.group == ALL);
+    let known = |measure| all.is_some_and(|row| row.get(measure).is_some());
+    known(Measure::LastCompletion) && known(Measure::Bound) && !known(Measure::OverBound)
 }
 
 /// The table of last completions; `None` where no point has one.

@@ -67,6 +67,7 @@ pub fn record(axes: &[&str], runs: Vec<Run>) -> Record {
         question: "How does the speed change with the crowd?".to_owned(),
         charts: charts(),
         source: String::new(),
+        files: Default::default(),
         overrides: Vec::new(),
         seed: 1,
         stack: "message".to_owned(),

@@ -1,12 +1,12 @@
 //! What a host may use while it handles an event: the clock, the queue, the table of parcels, what all hosts
 //! share and never change, and a tally for observers that no host reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Torrent;
-use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy};
+use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy, Seam};
 use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
 use engine::{Bitfield, Instant, Layout, Peer, PieceIndex, Seed};
@@ -18,7 +18,7 @@ use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
 use crate::queue::Queue;
-use crate::spec::{Pipeline, Spec};
+use crate::spec::Spec;
 
 /// What every host of a run shares.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Shared {
         checks: bool,
         group_of: Vec<u32>,
     ) -> Self {
-        let configs = spec.groups.iter().map(|group| Arc::new(config_of(group))).collect();
+        let configs = spec.groups.iter().map(|group| Arc::new(group.peer_config())).collect();
         let policies = spec.groups.iter().map(|group| Policy {
             leech: group.choker.clone(),
             seed: group.seed_choker.clone(),
@@ -122,33 +122,8 @@ fn peer_id(host: u32) -> PeerId {
     PeerId(id)
 }
 
-fn config_of(group: &crate::spec::Group) -> PeerConfig {
-    let default = PeerConfig::default();
-    PeerConfig {
-        max_connections: group.connections,
-        // As mainline: dial to half of what is allowed, and leave the rest to those who dial us.
-        max_initiate: group.connections.div_ceil(2),
-        min_connections: group.connections.div_ceil(4).min(default.min_connections),
-        slots: group.slots,
-        pipeline: match group.pipeline {
-            Pipeline::Adaptive => default.pipeline,
-            Pipeline::Fixed(depth) => engine::peer::Pipeline::Fixed(depth),
-        },
-        ..default
-    }
-}
-
 /// Who wants to see one host's inputs and outputs.
 pub(crate) type Observer<'a> = Box<dyn FnMut(Instant, Seam<'_>) + Send + 'a>;
-
-/// What crosses the seam of a host.
-#[derive(Clone, Copy, Debug)]
-pub enum Seam<'a> {
-    /// What the peer is told.
-    Input(&'a Input),
-    /// What it says.
-    Output(&'a Output),
-}
 
 /// See the module.
 pub(crate) struct Context<'a> {
@@ -157,6 +132,10 @@ pub(crate) struct Context<'a> {
     pub parcels: &'a mut Parcels,
     pub shared: &'a Shared,
     pub tally: &'a mut Tally,
+    /// The buffer that the peer at work puts its outputs into.
+    pub outputs: &'a mut VecDeque<Output>,
+    /// Inputs without delay of the host at work.
+    pub inline: &'a mut VecDeque<Input>,
     pub traced: Option<(u32, &'a mut Observer<'static>)>,
 }
 
@@ -185,12 +164,11 @@ const KINDS: usize = 21;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub events: u64,
-    /// Payload handed to the network, delivered, and dropped because its connection was closed.
-    pub payload_handed: u64,
+    /// Payload that has left an uplink, that came, and that came when its connection was closed there.
+    pub payload_sent: u64,
     pub payload_delivered: u64,
     pub payload_lost: u64,
     pub blocks_delivered: u64,
-    pub wasted: u64,
     pub hash_failures: u64,
     pub pieces_completed: u64,
     pub snubs: u64,
@@ -215,7 +193,7 @@ impl Tally {
 
     /// Payload that is on its way.
     pub fn in_flight(&self) -> u64 {
-        self.payload_handed - self.payload_delivered - self.payload_lost
+        self.payload_sent - self.payload_delivered - self.payload_lost
     }
 
     pub fn joined(&mut self, have: &Bitfield, layout: &Layout, up: u64) {
@@ -252,9 +230,8 @@ impl Tally {
                 self.settled += 1;
             }
             PeerEvent::HashFailed(_) => self.hash_failures += 1,
-            PeerEvent::Wasted { bytes, .. } => self.wasted += u64::from(*bytes),
             PeerEvent::Snubbed(_) => self.snubs += 1,
-            PeerEvent::Banned(_) | PeerEvent::EndgameStarted => {}
+            PeerEvent::Wasted { .. } | PeerEvent::Banned(_) | PeerEvent::EndgameStarted => {}
         }
     }
 
@@ -264,8 +241,8 @@ impl Tally {
         }
     }
 
-    pub fn handed(&mut self, payload: u32) {
-        self.payload_handed += u64::from(payload);
+    pub fn sent(&mut self, payload: u32) {
+        self.payload_sent += u64::from(payload);
     }
 
     pub fn arrived(&mut self, payload: u32, open: bool) {
@@ -301,11 +278,10 @@ impl Tally {
         let more = [
             ("events", self.events),
             ("blocks_delivered", self.blocks_delivered),
-            ("payload_sent_bytes", self.payload_handed),
+            ("payload_sent_bytes", self.payload_sent),
             ("payload_received_bytes", self.payload_delivered),
             ("payload_lost_bytes", self.payload_lost),
             ("payload_in_flight_bytes", self.in_flight()),
-            ("wasted_bytes", self.wasted),
             ("hash_failures", self.hash_failures),
             ("pieces_completed", self.pieces_completed),
             ("snubs", self.snubs),

@@ -8,7 +8,7 @@ mod digest;
 mod host;
 pub mod network;
 mod parcel;
-mod population;
+pub mod population;
 mod queue;
 pub mod run;
 pub mod runner;
@@ -18,5 +18,5 @@ pub mod theory;
 pub mod validate;
 mod world;
 
-pub use context::Seam;
+pub use engine::peer::Seam;
 pub use run::{Options, Progress, RunError, Stack, Watch, engine_of, run};

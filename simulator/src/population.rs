@@ -5,15 +5,21 @@ use std::time::Duration;
 use engine::Seed;
 use engine::rng::{Rng, unit};
 
-use crate::spec::{Arrival, Group};
+use crate::spec::{Arrival, Group, Spec};
 
 /// An exponential variate of the given mean, by inversion.
-pub(crate) fn exponential(rng: &mut Rng, mean: f64) -> f64 {
+pub fn exponential(rng: &mut Rng, mean: f64) -> f64 {
     -libm::log(1.0 - unit(rng)) * mean
 }
 
-/// When each peer of a group arrives, ascending; `None` for a group that waits for another.
-pub(crate) fn arrivals(group: &Group, seed: Seed) -> Option<Vec<Duration>> {
+/// When each peer of each group arrives, ascending; `None` for a group that waits for another. A trace may name fewer
+/// peers than the group has: the others never come.
+pub fn timetable(spec: &Spec, seed: Seed) -> Vec<Option<Vec<Duration>>> {
+    let groups = spec.groups.iter().enumerate();
+    groups.map(|(i, group)| arrivals(group, seed.derive("arrivals", i as u64))).collect()
+}
+
+fn arrivals(group: &Group, seed: Seed) -> Option<Vec<Duration>> {
     let count = group.count as usize;
     let mut rng = seed.rng();
     Some(match &group.arrival {

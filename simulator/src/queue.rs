@@ -195,6 +195,12 @@ impl Queue {
         Some(event)
     }
 
+    /// The event that is `ahead` places behind the earliest, if it is in the same slot.
+    #[inline]
+    pub fn ahead(&self, ahead: usize) -> Option<&Event> {
+        self.current.len().checked_sub(1 + ahead).and_then(|at| self.current.get(at))
+    }
+
     /// Makes the next slot that has an event the current one.
     fn advance(&mut self) {
         let far = self.far.peek().map(|Reverse(event)| event.time >> self.shift);

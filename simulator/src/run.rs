@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use engine::peer::Seam;
 use engine::{Instant, Layout, Seed};
 use record::End;
 
+use crate::context::Observer;
 use crate::context::nanos;
-use crate::context::{Observer, Seam};
 pub use crate::host::storage::Stack;
 use crate::spec::{Behaviour, Leave, Spec};
 use crate::theory;
@@ -133,7 +134,7 @@ fn sample(world: &World) -> record::Sample {
         seeds: tally.seeds,
         completed: tally.completed,
         downloaded: tally.payload_delivered,
-        uploaded: tally.payload_handed,
+        uploaded: tally.payload_sent,
         uplink: tally.uplink,
         rarest: copies.iter().copied().min().unwrap_or(0),
         mean_copies: copies.iter().map(|&n| f64::from(n)).sum::<f64>() / copies.len().max(1) as f64,
@@ -159,24 +160,39 @@ fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) ->
         });
     }
     record::Run {
-        point: Vec::new(),
-        replicate: 0,
-        seed: seed.to_string(),
         digest: crate::digest::combine(world.hosts.iter().map(|host| host.digest())),
-        content: spec.content,
-        pieces: world.shared.layout.pieces(),
         ended_at: secs(world.now),
         end,
-        bound: bound(spec),
-        groups: spec.groups.iter().map(group_facts).collect(),
         peers,
         series,
         counters: counters(world),
+        ..blank(spec, &world.shared.layout, seed)
+    }
+}
+
+/// The record of a run in which nothing has happened yet.
+pub fn blank(spec: &Spec, layout: &Layout, seed: u64) -> record::Run {
+    record::Run {
+        point: Vec::new(),
+        replicate: 0,
+        seed: seed.to_string(),
+        digest: String::new(),
+        content: spec.content,
+        pieces: layout.pieces(),
+        ended_at: 0.0,
+        end: End::Stuck,
+        bound: bound(spec),
+        groups: spec.groups.iter().map(group_facts).collect(),
+        peers: Vec::new(),
+        series: Vec::new(),
+        counters: std::collections::BTreeMap::new(),
     }
 }
 
 fn counters(world: &World) -> std::collections::BTreeMap<String, u64> {
     let mut counters = world.tally.counters();
+    let wasted = world.hosts.iter().map(|host| host.facts().stats.wasted).sum();
+    counters.insert("wasted_bytes".to_string(), wasted);
     let honest = |host: &&u32| {
         let group = world.hosts[**host as usize].group as usize;
         world.shared.spec.groups[group].behaviour == Behaviour::Honest

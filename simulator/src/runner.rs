@@ -4,7 +4,8 @@
 //! record does not depend on the number of jobs; runs stand in the record in order of (point, replicate). A
 //! run's seed is derived from the scenario's seed and the replicate's number only ([`run_seed`]): points are
 //! paired by replicate (common random numbers), so that two points of one replicate differ by what the sweep
-//! changes and not by luck. When told to stop, finished runs are kept whole.
+//! changes and not by luck. When told to stop, finished runs are kept whole; and [`Keep`] is given the record as it
+//! grows, so that what kills the process need not take them along.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,6 +93,24 @@ pub enum Update<'a> {
     Finished(&'a Job, &'a record::Run),
 }
 
+/// Where the record goes while its runs are made. Calls come from several threads.
+pub trait Keep: Sync {
+    /// Whether to be given the record now. Asked often, while a run has ended since it was given last.
+    fn is_due(&self) -> bool;
+
+    /// The record with the runs that have ended so far; no other run is entered until this returns.
+    fn keep(&self, record: &Record);
+}
+
+/// Nothing is kept until all is done.
+impl Keep for () {
+    fn is_due(&self) -> bool {
+        false
+    }
+
+    fn keep(&self, _: &Record) {}
+}
+
 /// Why there is no record.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
@@ -173,6 +192,7 @@ pub fn differences(record: &Record, scenario: &Scenario, settings: &Settings) ->
     let checks = [
         (record.format == record::FORMAT && record.version == VERSION, "the version of swarmlab"),
         (record.source == scenario.source(), "the scenario's text"),
+        (same_files(record, scenario), "the files it names"),
         (record.seed == settings.seed_for(scenario), "the seed"),
         (record.stack == settings.stack.name(), "the stack"),
         (
@@ -181,6 +201,11 @@ pub fn differences(record: &Record, scenario: &Scenario, settings: &Settings) ->
         ),
     ];
     checks.iter().filter(|(same, _)| !same).map(|(_, what)| *what).collect()
+}
+
+fn same_files(record: &Record, scenario: &Scenario) -> bool {
+    let files = scenario.files().iter().map(|(name, text)| (name, &**text));
+    record.files.iter().map(|(name, text)| (name, text.as_str())).eq(files)
 }
 
 /// Makes every run of a scenario and returns them in order. Runs of `earlier`, if it has no [`differences`],
@@ -193,6 +218,18 @@ pub fn run_all(
     cancel: &AtomicBool,
     on_update: impl Fn(Update<'_>) + Sync,
 ) -> Result<Record, RunnerError> {
+    run_all_keeping(scenario, settings, earlier, cancel, on_update, &())
+}
+
+/// The same, and gives `keep` the record while it grows.
+pub fn run_all_keeping(
+    scenario: &Scenario,
+    settings: &Settings,
+    earlier: Option<Record>,
+    cancel: &AtomicBool,
+    on_update: impl Fn(Update<'_>) + Sync,
+    keep: &dyn Keep,
+) -> Result<Record, RunnerError> {
     let jobs = jobs(scenario, settings.seed_for(scenario));
     let earlier = earlier.filter(|record| differences(record, scenario, settings).is_empty());
     let mut known: BTreeMap<(Vec<String>, u32), record::Run> = earlier
@@ -200,32 +237,73 @@ pub fn run_all(
         .flat_map(|record| record.runs)
         .map(|run| ((run.point.clone(), run.replicate), run))
         .collect();
-    let (mut runs, mut todo) = (BTreeMap::new(), Vec::new());
+    let mut book = Book { record: empty_record(scenario, settings), numbers: Vec::new(), all: jobs.len() };
+    let mut todo = Vec::new();
     for job in &jobs {
         let run = known.remove(&(job.point.clone(), job.replicate));
         match run.filter(|run| run.seed == job.seed.to_string()) {
             Some(run) => {
                 on_update(Update::Finished(job, &run));
-                runs.insert(job.number, run);
+                book.enter(job.number, run);
             }
             None => todo.push(job),
         }
     }
-    runs.extend(run_jobs(&todo, settings, cancel, on_update)?);
-    Ok(Record {
+    let (book, unkept) = (Mutex::new(book), AtomicBool::new(false));
+    let look = || {
+        // One thread is enough to keep it; the others go on.
+        if unkept.load(Ordering::Relaxed) && keep.is_due() && unkept.swap(false, Ordering::Relaxed) {
+            keep.keep(&lock(&book).record);
+        }
+    };
+    let on_update = |update: Update<'_>| {
+        on_update(update);
+        look();
+    };
+    let on_end = |job: &Job, run| {
+        lock(&book).enter(job.number, run);
+        unkept.store(true, Ordering::Relaxed);
+        look();
+    };
+    make(&todo, settings, cancel, on_update, on_end)?;
+    Ok(book.into_inner().unwrap_or_else(PoisonError::into_inner).record)
+}
+
+/// A record that grows.
+struct Book {
+    record: Record,
+    /// The numbers of the jobs of its runs, ascending.
+    numbers: Vec<usize>,
+    /// Runs that it will have.
+    all: usize,
+}
+
+impl Book {
+    fn enter(&mut self, number: usize, run: record::Run) {
+        let at = self.numbers.partition_point(|known| *known < number);
+        self.numbers.insert(at, number);
+        self.record.runs.insert(at, run);
+        self.record.partial = self.numbers.len() < self.all;
+    }
+}
+
+/// The record of a scenario before its first run.
+fn empty_record(scenario: &Scenario, settings: &Settings) -> Record {
+    Record {
         format: record::FORMAT,
         version: VERSION.to_owned(),
         scenario: scenario.name().to_owned(),
         question: scenario.question().to_owned(),
         charts: scenario.charts().to_vec(),
         source: scenario.source().to_owned(),
+        files: scenario.files().iter().map(|(name, text)| (name.clone(), text.to_string())).collect(),
         overrides: settings.overrides.clone(),
         seed: settings.seed_for(scenario),
         stack: settings.stack.name().to_owned(),
         axes: scenario.axes().to_vec(),
-        partial: runs.len() < jobs.len(),
-        runs: runs.into_values().collect(),
-    })
+        partial: true,
+        runs: Vec::new(),
+    }
 }
 
 /// Makes some of a scenario's runs, the largest first so that the threads end together, and returns those that
@@ -236,13 +314,29 @@ pub fn run_jobs(
     cancel: &AtomicBool,
     on_update: impl Fn(Update<'_>) + Sync,
 ) -> Result<BTreeMap<usize, record::Run>, RunnerError> {
+    let done = Mutex::new(BTreeMap::new());
+    let on_end = |job: &Job, run| {
+        lock(&done).insert(job.number, run);
+    };
+    make(jobs, settings, cancel, on_update, on_end)?;
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The same, and hands each run over when it ends.
+fn make(
+    jobs: &[&Job],
+    settings: &Settings,
+    cancel: &AtomicBool,
+    on_update: impl Fn(Update<'_>) + Sync,
+    on_end: impl Fn(&Job, record::Run) + Sync,
+) -> Result<(), RunnerError> {
     let mut queue = jobs.to_vec();
     queue.sort_by_key(|job| (std::cmp::Reverse(job.cost()), job.number));
     let threads = settings.jobs.clamp(1, queue.len().max(1));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let options = Options { stack: settings.stack, checks: settings.checks };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (done, failed) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
+    let failed = Mutex::new(None);
     let halted = || cancel.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
     pool.broadcast(|_| {
         while !halted()
@@ -256,7 +350,7 @@ pub fn run_jobs(
             match job.run(options, None, tell) {
                 Ok(run) => {
                     on_update(Update::Finished(job, &run));
-                    lock(&done).insert(job.number, run);
+                    on_end(job, run);
                 }
                 Err(RunError::Interrupted) => return,
                 Err(source) => {
@@ -269,7 +363,7 @@ pub fn run_jobs(
     });
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        None => Ok(()),
     }
 }
 

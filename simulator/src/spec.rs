@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::choker::ChokerFactory;
+use engine::peer::PeerConfig;
 use engine::picker::PickerFactory;
+use engine::tracker::TrackerConfig;
 
 /// One run, but for its seed.
 #[derive(Clone, Debug)]
@@ -291,6 +293,23 @@ impl Default for Tracker {
     }
 }
 
+impl Tracker {
+    /// What its logic is set to.
+    pub fn config(&self) -> TrackerConfig {
+        TrackerConfig {
+            interval: self.interval,
+            min_interval: self.min_interval,
+            max_peers: self.max_peers,
+            default_peers: self.max_peers,
+            returns: match self.returns {
+                Returns::All => engine::tracker::Returns::All,
+                Returns::Seeds => engine::tracker::Returns::Seeds,
+            },
+            ..TrackerConfig::default()
+        }
+    }
+}
+
 impl Group {
     /// When leechers come that come at once: by then the tracker knows the seeds, whatever its latency.
     pub const LEECHERS_COME: Duration = Duration::from_secs(1);
@@ -318,6 +337,23 @@ impl Group {
             leave: Leave::Never,
             abort_rate: 0.0,
             behaviour: Behaviour::Honest,
+        }
+    }
+
+    /// What its peers are set to.
+    pub fn peer_config(&self) -> PeerConfig {
+        let default = PeerConfig::default();
+        PeerConfig {
+            max_connections: self.connections,
+            // As mainline: dial to half of what is allowed, and leave the rest to those who dial us.
+            max_initiate: self.connections.div_ceil(2),
+            min_connections: self.connections.div_ceil(4).min(default.min_connections),
+            slots: self.slots,
+            pipeline: match self.pipeline {
+                Pipeline::Adaptive => default.pipeline,
+                Pipeline::Fixed(depth) => engine::peer::Pipeline::Fixed(depth),
+            },
+            ..default
         }
     }
 

@@ -1,21 +1,24 @@
 //! A run in progress: all hosts, the tracker, the queue, and the loop that hands each event to the host it
 //! happens to. Samples and the tests that end a run happen on a fixed grid of simulated time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::Torrent;
+use engine::peer::{Input, Output};
 use engine::rng::{self, Rng};
-use engine::tracker::{AnnounceRequest, Returns, Tracker, TrackerConfig};
+use engine::tracker::{AnnounceRequest, Tracker};
 use engine::wire::InfoHash;
 use engine::{Instant, Layout, Seed};
 
 use crate::context::{Context, Observer, Shared, Tally, nanos};
+use crate::host::ahead::Step;
 use crate::host::storage::{Content as Bytes, Stack};
 use crate::host::{Facts, Host};
 use crate::parcel::{Content, Parcels};
 use crate::population;
 use crate::queue::{Class, Event, Queue};
-use crate::spec::{self, Arrival, Spec, Until};
+use crate::spec::{Arrival, Spec, Until};
 
 /// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
 const STUCK_AFTER: u64 = 1800 * 1_000_000_000;
@@ -29,6 +32,8 @@ pub(crate) struct World {
     queue: Queue,
     parcels: Parcels,
     pub tally: Tally,
+    outputs: VecDeque<Output>,
+    inline: VecDeque<Input>,
     tracker: TrackerHost,
     pub now: u64,
     /// Peers that begin without everything.
@@ -74,6 +79,8 @@ impl World {
             queue: Queue::new(hosts.len()),
             parcels: Parcels::default(),
             tally: Tally::new(&layout),
+            outputs: VecDeque::new(),
+            inline: VecDeque::new(),
             hosts,
             members,
             now: 0,
@@ -93,10 +100,10 @@ impl World {
     }
 
     fn plan_arrivals(&mut self, spec: &Spec) {
-        for (i, group) in spec.groups.iter().enumerate() {
-            match population::arrivals(group, self.shared.seed.derive("arrivals", i as u64)) {
+        let timetable = population::timetable(spec, self.shared.seed);
+        for (i, (group, times)) in spec.groups.iter().zip(timetable).enumerate() {
+            match times {
                 Some(times) => {
-                    // A trace may name fewer peers than the group has: the others never come.
                     self.to_settle -= if group.seed { 0 } else { group.count - times.len() as u32 };
                     let members: Vec<u32> = self.members[i].clone();
                     for (&host, time) in members.iter().zip(times) {
@@ -114,6 +121,7 @@ impl World {
             debug_assert!(event.time >= self.now, "time never moves back");
             self.now = event.time;
             self.tally.events += 1;
+            self.look_ahead();
             if event.dst == self.shared.tracker {
                 self.announce(&event);
                 continue;
@@ -124,6 +132,8 @@ impl World {
                 parcels: &mut self.parcels,
                 shared: &self.shared,
                 tally: &mut self.tally,
+                outputs: &mut self.outputs,
+                inline: &mut self.inline,
                 traced: self.observer.as_mut().map(|(host, observer)| (*host, observer)),
             };
             self.hosts[event.dst as usize].handle(&event, &mut ctx);
@@ -135,12 +145,23 @@ impl World {
         }
     }
 
+    /// Asks for the memory that the next events will touch, a step nearer with each event.
+    #[inline]
+    fn look_ahead(&self) {
+        for (i, step) in Step::ALL.into_iter().rev().enumerate() {
+            let Some(event) = self.queue.ahead(1 + i) else { return };
+            if let Some(host) = self.hosts.get(event.dst as usize) {
+                host.look_ahead(event, step, &self.parcels);
+            }
+        }
+    }
+
     fn announce(&mut self, event: &Event) {
         let Content::Bytes(query) = self.parcels.take(event.arg).content else { return };
         let reply = self.tracker.answer(event, &query);
         let at = event.time + self.shared.tracker_latency;
         self.tracker.number = self.tracker.number.wrapping_add(1);
-        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, 0);
+        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
         let reply = Event::new(at, self.shared.tracker, Class::Reply, 0, self.tracker.number, event.to);
         self.queue.push(reply.with(0, parcel));
     }
@@ -188,29 +209,22 @@ impl World {
             stats.downloaded += of.downloaded;
         }
         let tally = &self.tally;
-        assert_eq!(stats.downloaded, tally.payload_delivered, "every payload byte delivered is one received");
-        assert!(
-            tally.payload_handed >= tally.payload_delivered + tally.payload_lost,
-            "more payload arrived than was sent"
+        assert_eq!(stats.uploaded, tally.payload_sent, "what left is what the peers have sent");
+        assert_eq!(stats.downloaded, tally.payload_delivered, "what came is what the peers have received");
+        // Counted anew and not by difference: a parcel that is still going out has not left.
+        let going_out: u64 = self.hosts.iter().map(|host| host.going_out()).sum();
+        let under_way = self.parcels.payload_under_way() - going_out;
+        assert_eq!(
+            tally.payload_sent,
+            tally.payload_delivered + tally.payload_lost + under_way,
+            "what was sent is received, lost, or under way"
         );
-        assert!(stats.uploaded <= tally.payload_handed, "nobody sends more than it hands over");
     }
 }
 
 impl TrackerHost {
     fn new(spec: &Spec, seed: Seed) -> Self {
-        let config = TrackerConfig {
-            interval: spec.tracker.interval,
-            min_interval: spec.tracker.min_interval,
-            max_peers: spec.tracker.max_peers,
-            default_peers: spec.tracker.max_peers,
-            returns: match spec.tracker.returns {
-                spec::Returns::All => Returns::All,
-                spec::Returns::Seeds => Returns::Seeds,
-            },
-            ..TrackerConfig::default()
-        };
-        Self { logic: Tracker::new(config), rng: seed.derive("tracker", 0).rng(), number: 0 }
+        Self { logic: Tracker::new(spec.tracker.config()), rng: seed.derive("tracker", 0).rng(), number: 0 }
     }
 
     fn answer(&mut self, event: &Event, query: &[u8]) -> Vec<u8> {

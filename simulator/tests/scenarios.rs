@@ -1,10 +1,14 @@
 //! Every shipped scenario at a small size: it runs, its claims hold where they mean something at that size,
 //! and the controls fail. `swarmlab validate` checks the full sizes.
 
-use simulator::validate::{Bench, Row, SEED, Verdict, subjects, validate};
+use simulator::validate::{Bench, Row, Verdict, subjects, validate};
+
+/// What the seeds are derived from: not those of `swarmlab validate`, so that what these tests show is no part of what
+/// it shows. Chosen once, by date and not by what it gives; a test that misses is a finding, no reason for another.
+const SEED: u64 = 20_261_122;
 
 fn rows(subject: &str, seeds: u32, changes: &[(&str, &str)]) -> Vec<Row> {
-    let bench = Bench { seeds, seed: SEED, progress: &|_, _, _| true };
+    let bench = Bench { seeds, seed: SEED, jobs: 0, progress: &|_, _, _| true };
     let rows = validate(subject, &bench, changes).unwrap();
     for row in &rows {
         eprintln!("{} {}: {} / {}", row.verdict(), row.id, row.found.measured, row.control_found.measured);
@@ -82,6 +86,6 @@ fn rounds() {
 fn every_subject_is_tested_here_and_no_other_is_known() {
     let known: Vec<&str> = subjects().collect();
     assert_eq!(known.len(), 8, "a new one needs a test: {known:?}");
-    let bench = Bench { seeds: 1, seed: SEED, progress: &|_, _, _| true };
+    let bench = Bench { seeds: 1, seed: SEED, jobs: 0, progress: &|_, _, _| true };
     assert!(validate("nothing", &bench, &[]).is_err());
 }

@@ -30,9 +30,22 @@ pub(super) struct Source {
 pub fn create(args: &Create, out: &mut impl Write) -> Outcome {
     let name = name_of(&args.path)?;
     let target = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.torrent")));
+    if target.is_dir() {
+        let message = format!("{} is a folder, and no file to write the torrent to", target.display());
+        let help = format!("give a name in it: {}", target.join(format!("{name}.torrent")).display());
+        return Err(Failure::Input(message, Some(help)));
+    }
     if target.exists() && !args.force {
         let message = format!("{} is there already", target.display());
         return Err(Failure::Input(message, Some("give another --out, or --force to replace it".to_owned())));
+    }
+    // Better before all is read and hashed than after.
+    if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    {
+        return Err(Failure::input(format!(
+            "{} is no folder: nothing can be written there",
+            folder.display()
+        )));
     }
     let (builder, sources) = builder(&args.path, name)?;
     let mut builder = builder
@@ -76,7 +89,7 @@ pub fn create(args: &Create, out: &mut impl Write) -> Outcome {
 
 /// The name of what is shared, also of `.` or `folder/..`.
 pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
-    let whole = path.canonicalize().map_err(|error| Failure::path("read", path, &error))?;
+    let whole = path.canonicalize().map_err(|error| Failure::unreadable(path, &error))?;
     let name = if path.file_name().is_some() { path.file_name() } else { whole.file_name() };
     let name = name.and_then(|name| name.to_str()).map(str::to_owned);
     name.ok_or_else(|| Failure::input(format!("{} has no name in UTF-8 to give the torrent", path.display())))

@@ -15,7 +15,7 @@ use crate::{files, selection, stop};
 
 pub fn replay(args: &Replay, out: &mut impl Write) -> Outcome {
     let record = files::read_record(&args.record)?;
-    let scenario = selection::scenario(&record, &args.which.base)?;
+    let scenario = selection::scenario(&record, args.which.base.as_deref())?;
     let runs = selection::runs(&record, &scenario, &args.which)?;
     let stack = stack_of(&record)?;
     let settings = Settings { stack, jobs: super::jobs(&args.jobs), ..Settings::default() };

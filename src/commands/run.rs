@@ -1,19 +1,23 @@
-//! `run`: scenarios in, records, tables and charts out. Ctrl-C keeps what has ended.
+//! `run`: scenarios in, records, tables and charts out. The record is written as it grows: what has ended is kept,
+//! whatever ends the process.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use record::Record;
-use simulator::runner::{self, Settings};
+use simulator::Stack;
+use simulator::runner::{self, Settings, Update};
 use simulator::scenario::Scenario;
 
 use super::Outcome;
 use crate::cli::Run;
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, note};
+use crate::output::{counted, note, safe};
 use crate::progress::Bars;
-use crate::{files, scenarios, stop};
+use crate::saving::{self, Saver};
+use crate::{files, live, scenarios, stop};
 
 /// What the arguments come to.
 struct Plan {
@@ -21,6 +25,10 @@ struct Plan {
     folder: PathBuf,
     settings: Settings,
     earlier: Option<Record>,
+    /// There is a record of other runs in the folder.
+    other: bool,
+    /// Every run is made with real sockets too.
+    live: bool,
 }
 
 pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
@@ -32,6 +40,7 @@ pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
             return Err(Failure::input(format!("two scenarios are called {name}: run them one by one")));
         }
     }
+    plans.iter().try_for_each(|plan| files::prepare(&plan.folder))?;
     let stop = stop::watch();
     for plan in plans {
         if carry_out(plan, args.quiet, stop, out)? == Exit::Interrupted {
@@ -42,19 +51,84 @@ pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
 }
 
 fn plan(wanted: &str, args: &Run) -> Result<Plan, Failure> {
-    let replicates = args.replicates.map(|n| ("replicates".to_owned(), n.to_string()));
+    let replicates =
+        args.replicates.or(args.live.then_some(1)).map(|n| ("replicates".to_owned(), n.to_string()));
     let overrides: Vec<(String, String)> = args.set.set.iter().cloned().chain(replicates).collect();
-    let scenario = scenarios::load(wanted, &overrides)?;
+    let scenario = scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args))?;
+    if args.live {
+        live::check(&scenario)?;
+    }
     let folder = args.out.join(scenario.name());
     let settings = Settings {
         seed: args.seed,
-        stack: super::stack(args.stack),
+        stack: if args.live { Stack::Wire } else { super::stack(args.stack) },
         jobs: super::jobs(&args.jobs),
         overrides: overrides.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         ..Settings::default()
     };
-    let earlier = if args.resume { earlier(&folder, &scenario, &settings)? } else { None };
-    Ok(Plan { scenario, folder, settings, earlier })
+    let mut plan = Plan { scenario, folder, settings, earlier: None, other: false, live: args.live };
+    if args.resume {
+        plan.earlier = earlier(&plan.folder, &plan.scenario, &plan.settings)?;
+        plan.other = plan.earlier.as_ref().is_some_and(|record| has_more(record, &plan));
+    } else {
+        plan.other = look_at_what_is_there(&plan);
+    }
+    for name in plan.scenario.left_out() {
+        note(&format!("note: {} is too large for the record: replay will need --base", safe(name)));
+    }
+    Ok(plan)
+}
+
+/// True if the record has runs that the plan does not make, which is said.
+fn has_more(record: &Record, plan: &Plan) -> bool {
+    let jobs = runner::jobs(&plan.scenario, record.seed);
+    let made: BTreeSet<_> = jobs.iter().map(|job| (&job.point, job.replicate)).collect();
+    let more = record.runs.iter().any(|run| !made.contains(&(&run.point, run.replicate)));
+    if more {
+        let (path, old) = (plan.folder.join(files::RECORD), saving::OLD);
+        note(&format!("note: this replaces {}, which has more runs: it is kept as {old}", path.display()));
+    }
+    more
+}
+
+/// What is wrong with `--replicates` is told of it, and not of the override that it comes to.
+fn of_flag(failure: Failure, args: &Run) -> Failure {
+    match (failure, args.replicates) {
+        (Failure::Scenario(error), Some(n)) if *error.source_text == *format!("replicates={n}") => {
+            Failure::Input(format!("--replicates {n}: {}", error.message), error.help)
+        }
+        (failure, _) => failure,
+    }
+}
+
+/// Says what becomes of a record that is in the folder already; true if it is to be kept beside the new one.
+fn look_at_what_is_there(plan: &Plan) -> bool {
+    let path = plan.folder.join(files::RECORD);
+    if !path.exists() {
+        return false;
+    }
+    let (shown, kept) = (path.display(), format!("it is kept as {}", saving::OLD));
+    let record = match files::read_record(&plan.folder) {
+        Ok(record) => record,
+        Err(_) => {
+            note(&format!("note: this replaces {shown}, which cannot be read: {kept}"));
+            return true;
+        }
+    };
+    let differences = runner::differences(&record, &plan.scenario, &plan.settings);
+    if !differences.is_empty() {
+        let what = differences.join(", ");
+        note(&format!("note: this replaces {shown}, whose runs differ in {what}: {kept}; --out keeps both"));
+        return true;
+    }
+    if has_more(&record, plan) {
+        return true;
+    }
+    if record.partial && !record.runs.is_empty() {
+        let all = counted(plan.scenario.runs(), "run");
+        note(&format!("note: {shown} has {} of {all} already: --resume would keep them", record.runs.len()));
+    }
+    false
 }
 
 /// The record to go on from; none if nothing was finished yet.
@@ -74,7 +148,8 @@ fn earlier(folder: &Path, scenario: &Scenario, settings: &Settings) -> Result<Op
 }
 
 fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -> Outcome {
-    let Plan { scenario, folder, settings, earlier } = plan;
+    let Plan { scenario, folder, settings, earlier, other, live } = plan;
+    let saver = Saver::new(&folder, other);
     let jobs = runner::jobs(&scenario, settings.seed.unwrap_or(scenario.seed()));
     if !quiet {
         let kept = earlier.as_ref().map_or(0, |record| record.runs.len());
@@ -83,13 +158,17 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
         note(&format!("{}: {} on {cores}{kept}", scenario.name(), counted(jobs.len() as u64, "run")));
     }
     let bars = Bars::new(&jobs, quiet);
-    let record = runner::run_all(&scenario, &settings, earlier, stop, |update| bars.update(update));
+    let told = |update: Update<'_>| bars.update(update);
+    let record = runner::run_all_keeping(&scenario, &settings, earlier, stop, told, &saver);
     bars.clear();
-    let record = record?;
-    if stop.load(Ordering::Relaxed) && record.partial {
-        return interrupted(&record, jobs.len(), &folder);
+    let mut record = record?;
+    if live && !record.partial {
+        record = live::beside(record, &scenario, quiet, stop)?;
     }
-    let mut written = vec![files::write_record(&record, &folder)?];
+    if stop.load(Ordering::Relaxed) && record.partial {
+        return interrupted(&record, jobs.len(), &saver);
+    }
+    let mut written = vec![saver.write(&record)?];
     written.extend(reports::write(&record, &folder)?);
     if !quiet {
         writeln!(out, "{}", reports::table::summary(&record))?;
@@ -99,12 +178,13 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
     Ok(Exit::Ok)
 }
 
-fn interrupted(record: &Record, all: usize, folder: &Path) -> Outcome {
+fn interrupted(record: &Record, all: usize, saver: &Saver<'_>) -> Outcome {
     if record.runs.is_empty() {
+        saver.forget();
         note("interrupted before a run had ended: nothing is written");
         return Ok(Exit::Interrupted);
     }
-    let path = files::write_record(record, folder)?;
+    let path = saver.write(record)?;
     note(&format!(
         "interrupted: {} of {} kept in {}; the same command with --resume makes the others",
         record.runs.len(),

@@ -36,9 +36,13 @@ pub fn validate(args: &Validate, out: &mut impl Write) -> Outcome {
         bar.set_message(what.to_string());
         !stop.load(Ordering::Relaxed)
     };
-    let bench =
-        Bench { seeds: args.seeds.into(), seed: args.seed.unwrap_or(validate::SEED), progress: &progress };
-    let mut missed = 0;
+    let bench = Bench {
+        seeds: args.seeds.into(),
+        seed: args.seed.unwrap_or(validate::SEED),
+        jobs: super::jobs(&args.jobs),
+        progress: &progress,
+    };
+    let mut verdicts = Vec::new();
     for subject in chosen {
         let rows = match validate::validate(subject, &bench, &[]) {
             Ok(rows) => rows,
@@ -49,16 +53,30 @@ pub fn validate(args: &Validate, out: &mut impl Write) -> Outcome {
             }
             Err(error) => return Err(Failure::input(error.to_string())),
         };
-        missed += rows.iter().filter(|row| row.verdict() != Verdict::Met).count();
+        verdicts.extend(rows.iter().map(Row::verdict));
         bar.suspend(|| writeln!(out, "{}\n", table(&rows)).and_then(|()| out.flush()))?;
     }
     bar.finish_and_clear();
-    if missed > 0 {
-        writeln!(out, "{missed} not met")?;
-        return Ok(Exit::Failed);
+    writeln!(out, "{}", summed_up(&verdicts))?;
+    // Inconclusive is no yes either: who relies on the exit code must not take it for one.
+    Ok(if verdicts.iter().all(|verdict| *verdict == Verdict::Met) { Exit::Ok } else { Exit::Failed })
+}
+
+/// How many claims came out how.
+fn summed_up(verdicts: &[Verdict]) -> String {
+    let of = |wanted: Verdict| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+    let met = of(Verdict::Met);
+    if met == verdicts.len() {
+        return "all met".to_owned();
     }
-    writeln!(out, "all met")?;
-    Ok(Exit::Ok)
+    let words = [
+        (met, "met"),
+        (of(Verdict::Missed), "missed"),
+        (of(Verdict::Blind), "blind: the control holds as well"),
+        (of(Verdict::Inconclusive), "inconclusive: more --seeds may decide"),
+    ];
+    let parts = words.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 fn bar(quiet: bool) -> ProgressBar {
@@ -86,4 +104,19 @@ fn table(rows: &[Row]) -> Table {
         table.add_row([verdict.as_str(), &claim, &row.found.measured, row.threshold, &control]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_summed_up() {
+        use Verdict::{Inconclusive, Met, Missed};
+        assert_eq!(summed_up(&[Met, Met]), "all met");
+        assert_eq!(
+            summed_up(&[Inconclusive, Met, Missed, Inconclusive]),
+            "1 met; 1 missed; 2 inconclusive: more --seeds may decide"
+        );
+    }
 }

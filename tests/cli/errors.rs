@@ -59,13 +59,72 @@ fn exit_codes_tell_usage_from_files() {
     fail(folder.path(), &["run"], 2);
     fail(folder.path(), &["nonsense"], 2);
     fail(folder.path(), &["run", "three-friends", "--jobs", "0"], 2);
-    fail(folder.path(), &["replay", "nowhere.json"], 3);
-    fail(folder.path(), &["show", "nowhere.torrent"], 3);
+    // What is not there was not to be named, whatever it should have been.
+    for args in [
+        &["replay", "nowhere.json"][..],
+        &["report", "nowhere"],
+        &["compare", "nowhere", "nowhere"],
+        &["trace", "nowhere", "--peer", "0"],
+        &["show", "nowhere.torrent"],
+        &["create", "nowhere"],
+    ] {
+        let error = fail(folder.path(), args, 2);
+        assert!(error.contains("nowhere") && error.contains("is no file"), "{error}");
+    }
     fs::write(folder.path().join("taken"), "").unwrap();
     let error = fail(folder.path(), &["run", "three-friends", "--quiet", "--out", "taken"], 3);
     assert!(error.contains("taken"), "{error}");
+    assert!(!folder.path().join("taken/three-friends").exists());
     let help = succeed(folder.path(), &["run", "--help"]);
     assert!(help.contains("130  interrupted"), "{help}");
+    assert_eq!(succeed(folder.path(), &["help", "run"]), help);
+}
+
+#[test]
+#[cfg(unix)]
+fn where_nothing_can_be_written_nothing_is_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let sealed = folder.path().join("sealed");
+    fs::create_dir(&sealed).unwrap();
+    fs::set_permissions(&sealed, fs::Permissions::from_mode(0o555)).unwrap();
+    // Nothing is sealed from root.
+    if fs::write(sealed.join("probe"), "").is_err() {
+        let error = fail(folder.path(), &["run", "three-friends", "--out", "sealed"], 3);
+        assert!(error.contains("sealed") && !error.contains("runs on"), "{error}");
+    }
+}
+
+#[test]
+fn a_flag_that_is_wrong_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, parts) in [
+        (&["bench", "--peers", "0"][..], ["--peers", "1..=1999999"]),
+        (&["bench", "--peers", "2000000"], ["--peers", "1..=1999999"]),
+        (&["run", "three-friends", "--replicates", "0"], ["--replicates", "1..=10000"]),
+        (&["run", "swarm-scaling", "--replicates", "10000"], ["--replicates 10000: ", "10 points"]),
+        (&["create", ".", "--tracker", "notaurl"], ["--tracker", "http://"]),
+        (&["validate", "--seeds", "1"], ["--seeds", "2..=100"]),
+        (&["validate", "--jobs", "0"], ["--jobs", "1.."]),
+        (&["run", "three-friends", "--seed", "-5"], ["--seed", "from 0 to 18446744073709551615"]),
+        (&["validate", "--seed", "x"], ["--seed", "from 0 to 18446744073709551615"]),
+        (&["trace", "nowhere", "--peer", "-1"], ["--peer", "-1 is not in 0.."]),
+    ] {
+        let error = fail(folder.path(), args, 2);
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
+        assert!(!error.contains("--set"), "{error}");
+    }
+}
+
+#[test]
+fn a_count_that_is_too_large_is_told_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    for count in ["3000000", "10000000000"] {
+        let set = format!("groups.first.count={count}");
+        let error = fail(folder.path(), &["check", "three-friends", "--set", &set], 2);
+        let limit = format!("{count} is more than the 2000000 that are allowed");
+        assert!(error.contains(&limit) && error.contains("groups.first.count"), "{error}");
+    }
 }
 
 #[test]
@@ -81,6 +140,7 @@ fn what_is_no_record_is_refused() {
         whole[..whole.len() / 2].to_owned(),
         whole.replacen("\"format\":1", "\"format\":99", 1),
         whole.replace("\"group\":1", "\"group\":7"),
+        whole.replacen("\"replicate\":0,\"seed\":\"", "\"replicate\":0,\"seed\":\"-", 1),
     ];
     for text in texts {
         fs::write(&path, &text).unwrap();

@@ -68,11 +68,21 @@ fn what_cannot_be_created_or_shown() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("empty"), "").unwrap();
     fs::write(folder.path().join("abc"), "abc").unwrap();
-    fail(folder.path(), &["create", "nowhere"], 3);
+    fail(folder.path(), &["create", "nowhere"], 2);
     fail(folder.path(), &["create", "empty"], 2);
     let error = fail(folder.path(), &["create", "abc", "--piece", "32 Kb"], 2);
     assert!(error.contains("KiB"), "{error}");
     fail(folder.path(), &["create", "abc", "--piece", "0 B"], 2);
+    fs::create_dir(folder.path().join("below")).unwrap();
+    for force in [&[][..], &["--force"]] {
+        let error = fail(folder.path(), &[&["create", "abc", "--out", "below"], force].concat(), 2);
+        assert!(error.contains("below is a folder") && error.contains("below/abc.torrent"), "{error}");
+    }
+    let error = fail(folder.path(), &["create", "abc", "--out", "not/there.torrent"], 2);
+    assert!(error.contains("not is no folder"), "{error}");
+    // An empty file is named though there is nothing in it to point at.
+    let error = fail(folder.path(), &["check", "empty"], 2);
+    assert!(error.starts_with("error: empty: "), "{error}");
     fail(folder.path(), &["show", "abc"], 2);
     fail(folder.path(), &["show", "magnet:?dn=x"], 2);
     let printed = succeed(folder.path(), &["show", &format!("magnet:?xt=urn:btih:{HASH}&dn=a%1b%5b2J")]);
@@ -93,11 +103,12 @@ fn scenarios_are_listed_with_their_questions() {
         "share-ratio",
         "swarm-scaling",
         "three-friends",
+        "two-worlds",
     ];
     assert_eq!(names, shipped);
     assert!(printed.contains("Does a download get slower when more people want the same file?"));
     let checked = succeed(folder.path(), &[&["check"][..], &shipped].concat());
-    assert_eq!(checked.lines().count(), 7);
+    assert_eq!(checked.lines().count(), 8);
     assert!(checked.contains("swarm-scaling: 25 runs of 10 points, 11 to 1001 peers each"), "{checked}");
 }
 

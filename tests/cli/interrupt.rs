@@ -1,4 +1,4 @@
-//! Ctrl-C: what has ended is kept whole, and `--resume` makes the rest.
+//! Ctrl-C or worse: what has ended is kept whole, and `--resume` makes the rest.
 
 #![cfg(unix)]
 
@@ -42,6 +42,56 @@ fn finished_runs_are_kept_and_not_made_again() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("4 runs on 1 thread, 2 of them from before"), "{said}");
     assert_eq!(record_in(path.parent().unwrap()), whole);
+}
+
+#[test]
+fn what_kills_the_process_leaves_what_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |out: &str, replicates: &str, more: &[&str]| {
+        let mut command = swarmlab(folder.path());
+        command.args(["run", "three-friends", "--jobs", "1", "--replicates", replicates, "--out", out]);
+        command.args(["--set", "content.size=16 MiB"]).args(more);
+        command
+    };
+    // So many that it has no end before it is killed.
+    let mut child = run("out", "10000", &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let path = folder.path().join("out/three-friends/record.json");
+    while !path.exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended and left no record");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // On Unix, this is SIGKILL.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let part = record_in(path.parent().unwrap());
+    assert!(part.partial && (1..10_000).contains(&part.runs.len()), "{}", part.runs.len());
+    let kept = part.runs.len().min(40);
+    let output = run("out", "40", &["--resume"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&format!("40 runs on 1 thread, {kept} of them from before")), "{said}");
+    let whole = run("whole", "40", &[]).output().unwrap();
+    assert_eq!(whole.status.code(), Some(0));
+    let whole = std::fs::read(folder.path().join("whole/three-friends/record.json")).unwrap();
+    assert!(std::fs::read(&path).unwrap() == whole, "byte for byte the record of a run that nothing stopped");
+}
+
+#[test]
+fn a_signal_before_the_first_run_has_ended_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = swarmlab(folder.path());
+    command.args(["run", "three-friends", "--replicates", "1", "--set", "content.size=500 GiB"]);
+    command.args(["--set", "content.piece=1 MiB", "--set", "time-limit=3000 d", "--set", "sample-every=1 h"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("nothing is written"), "{rest}");
+    assert!(!folder.path().join("out/three-friends").exists());
 }
 
 #[test]

@@ -1,193 +1,53 @@
-//! `seed`, `get` and `tracker` with each other, on loopback.
+//! `run --live`: real sockets beside the simulation, in one record.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use record::Record;
 
-use client::session::{RateLimits, TorrentState};
-use client::storage::{OpenFiles, ResumeData, Storage};
-use client::{AddTorrentParams, Alert, Session, Settings};
-use engine::metainfo::Builder;
-use engine::{Bitfield, Metainfo};
+use super::{call, succeed};
 
-use super::{fail, succeed, swarmlab};
+const TINY: [&str; 8] = [
+    "--set",
+    "content.size=1 MiB",
+    "--set",
+    "groups.leechers.count=3",
+    "--set",
+    "groups.*.up=8 Mbit/s",
+    "--set",
+    "sample-every=500 ms",
+];
 
-/// A process that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[test]
+fn both_worlds_stand_in_one_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = [&["run", "two-worlds", "--live"][..], &TINY].concat();
+    let printed = succeed(folder.path(), &args);
+    assert!(printed.contains("simulated") && printed.contains("live"), "{printed}");
+    let out = folder.path().join("out/two-worlds");
+    let record = Record::from_json(&std::fs::read_to_string(out.join("record.json")).expect("a record"));
+    let record = record.expect("it is one");
+    assert_eq!((record.axes.as_slice(), record.stack.as_str()), (&["world".to_owned()][..], "wire"));
+    let worlds: Vec<&str> = record.runs.iter().map(|run| run.point[0].as_str()).collect();
+    assert_eq!(worlds, ["simulated", "live"]);
+    for run in &record.runs {
+        let complete = run.peers.iter().filter(|peer| peer.completed.is_some()).count();
+        assert_eq!((run.peers.len(), complete), (4, 3), "{:?}", run.point);
+        assert!(run.peers.iter().all(|peer| peer.pieces == run.pieces), "{:?}", run.point);
+        let received: u64 = run.peers.iter().map(|peer| peer.downloaded - peer.wasted).sum();
+        assert_eq!(received, 3 << 20, "{:?}", run.point);
     }
-}
-
-/// Starts it; the first lines that it prints.
-fn start(folder: &Path, args: &[&str], lines: usize) -> (Running, Vec<String>) {
-    let mut child = swarmlab(folder).args(args).stdout(Stdio::piped()).spawn().unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines().take(lines);
-    let said = said.map(|line| line.unwrap()).collect();
-    (Running(child), said)
-}
-
-fn content(length: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-fn torrent(bytes: &[u8], piece_length: u64) -> Metainfo {
-    let mut hasher = Builder::file("film", bytes.len() as u64).piece_length(piece_length).hasher().unwrap();
-    hasher.write(bytes);
-    hasher.finish().unwrap()
+    assert_eq!(record.runs[0].digest.len(), 40);
+    assert_eq!(record.runs[1].digest, "", "no two live runs are the same");
+    assert!(out.join("completion.svg").exists());
+    // The simulated run is made again; the live one cannot be.
+    let again = succeed(folder.path(), &["replay", "out/two-worlds"]);
+    assert_eq!(again.lines().filter(|line| line.starts_with("same")).count(), 1, "{again}");
 }
 
 #[test]
-fn a_folder_by_its_link_and_by_its_torrent() {
-    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let album = there.path().join("album");
-    fs::create_dir_all(album.join("disc 2")).unwrap();
-    let (one, two) = (content(700_000), content(300_001));
-    fs::write(album.join("one"), &one).unwrap();
-    fs::write(album.join("disc 2/two"), &two).unwrap();
-    let tracker = ["tracker", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"];
-    let (_tracker, urls) = start(there.path(), &tracker, 2);
-    let seed = ["seed", "album", "--listen", "127.0.0.1:0", "--tracker", &urls[0]];
-    let (_seed, link) = start(there.path(), &seed, 1);
-    assert!(link[0].starts_with("magnet:?xt=urn:btih:"), "{link:?}");
-    let got = |out: &str| {
-        let folder = here.path().join(out).join("album");
-        fs::read(folder.join("one")).unwrap() == one && fs::read(folder.join("disc 2/two")).unwrap() == two
-    };
-    let said = succeed(here.path(), &["get", &link[0], "--listen", "127.0.0.1:0", "--out", "a"]);
-    assert!(said.contains("976.56 KiB (1000001 bytes)"), "{said}");
-    assert!(got("a"));
-    // A link that names no peer: its tracker does, this time over UDP.
-    let bare = link[0].split("&tr=").next().unwrap();
-    let by_udp = ["get", bare, "--listen", "127.0.0.1:0", "--out", "b", "--tracker", &urls[1]];
-    let over_http_and_udp = ["seed", "album", "--listen", "127.0.0.1:0", "--tracker", &urls[1], "--quiet"];
-    let (_another, _) = start(there.path(), &over_http_and_udp, 0);
-    succeed(here.path(), &by_udp);
-    assert!(got("b"));
-    succeed(there.path(), &["create", "album"]);
-    let file = there.path().join("album.torrent");
-    let file = file.to_str().unwrap();
-    let said = succeed(here.path(), &["get", file, "--out", "a", "--quiet"]);
-    assert_eq!(said, "", "it was all there");
-    let (_third, said) = start(here.path(), &["seed", file, "--from", "b", "--listen", "127.0.0.1:0"], 1);
-    assert!(said[0].contains("&x.pe=127.0.0.1"), "{said:?}");
-}
-
-#[test]
-fn what_is_wrong_is_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = fail(folder.path(), &["get", "nothing.torrent"], 3);
-    assert!(error.contains("nothing.torrent"), "{error}");
-    let error = fail(folder.path(), &["get", "magnet:?xt=urn:btih:12"], 2);
-    assert!(error.contains("info-hash"), "{error}");
-    let error = fail(folder.path(), &["get", "x", "--up", "5"], 2);
-    assert!(error.contains("unit"), "{error}");
-    let error = fail(folder.path(), &["get", "x", "--seed-until", "-1"], 2);
-    assert!(!error.is_empty());
-    let error = fail(folder.path(), &["tracker", "--allow", "nothing"], 3);
-    assert!(error.contains("nothing"), "{error}");
-    fs::write(folder.path().join("some.torrent"), torrent(&content(100), 16384).to_bytes()).unwrap();
-    let error = fail(folder.path(), &["seed", "some.torrent", "--listen", "127.0.0.1:0"], 2);
-    assert!(error.contains("0 of 1 pieces"), "{error}");
-    // A file where the download has to go.
-    fs::write(folder.path().join("out"), "").unwrap();
-    let error = fail(folder.path(), &["get", "some.torrent", "--out", "out/below"], 3);
-    assert!(error.contains("out/below"), "{error}");
-}
-
-/// The pieces that the notes name.
-fn noted(folder: &Path, metainfo: &Metainfo) -> Option<Bitfield> {
-    let path = ResumeData::path(&folder.join(".swarmlab"), metainfo.info_hash);
-    ResumeData::load(&path).unwrap().map(|notes| notes.have(&metainfo.layout).unwrap())
-}
-
-/// Every piece that the notes name is in the file; how many they are.
-fn check_notes(folder: &Path, metainfo: &Metainfo) -> u32 {
-    let Some(have) = noted(folder, metainfo) else { return 0 };
-    let storage = Storage::new(metainfo, folder, Arc::new(OpenFiles::new(4))).unwrap();
-    for piece in have.iter(&metainfo.layout) {
-        assert!(storage.verify(piece).unwrap(), "{piece:?} is named and not there");
-    }
-    have.count()
-}
-
-/// A session that has `metainfo`'s content in `folder`, and sends it slowly.
-async fn slow_seed(metainfo: &Metainfo, folder: &Path) -> Session {
-    let settings = Settings {
-        listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
-        rates: RateLimits { up: Some(2 << 20), down: None },
-        ..Settings::default()
-    };
-    let seed = Session::new(settings).await.unwrap();
-    let mut alerts = seed.alerts();
-    seed.add_torrent(AddTorrentParams::metainfo(metainfo.clone(), folder)).unwrap();
-    let seeding = |alert: &Alert| matches!(alert, Alert::StateChanged { to: TorrentState::Seeding, .. });
-    while !alerts.next().await.is_some_and(|alert| seeding(&alert)) {}
-    seed
-}
-
-#[test]
-fn fifty_kills_lose_nothing_that_was_noted() {
-    const KILLS: u64 = 50;
-    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let bytes = content(32 << 20);
-    let metainfo = torrent(&bytes, 32 << 10);
-    fs::write(there.path().join("film"), &bytes).unwrap();
-    fs::write(here.path().join("film.torrent"), metainfo.to_bytes()).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let seed = runtime.block_on(slow_seed(&metainfo, there.path()));
-    let addr = seed.local_addrs()[0].to_string();
-    let get = ["get", "film.torrent", "--listen", "127.0.0.1:0", "--peer", &addr, "--save-every", "20 ms"];
-    let (mut kills, mut had) = (0, 0);
-    while kills < KILLS {
-        let child = swarmlab(here.path()).args(get).stdout(Stdio::null()).spawn().unwrap();
-        let mut child = Running(child);
-        let ended = loop {
-            if let Some(status) = child.0.try_wait().unwrap() {
-                break Some(status);
-            }
-            if noted(here.path(), &metainfo).is_some_and(|have| have.count() > had) {
-                break None;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        if let Some(status) = ended {
-            // It was too fast for us: once more from the beginning.
-            assert!(status.success());
-            assert!(fs::read(here.path().join("film")).unwrap() == bytes);
-            fs::remove_dir_all(here.path().join(".swarmlab")).unwrap();
-            fs::remove_file(here.path().join("film")).unwrap();
-            had = 0;
-            continue;
-        }
-        // Somewhere: between two notes, in the middle of one, while a piece is written.
-        std::thread::sleep(Duration::from_micros(kills * 7919 % 40_000));
-        // As `kill -9`: nothing can be done about it.
-        drop(child);
-        let now = check_notes(here.path(), &metainfo);
-        assert!(now >= had, "kill {kills}: {now} pieces are named where {had} were");
-        (kills, had) = (kills + 1, now);
-    }
-    runtime.block_on(async { seed.set_rates(RateLimits::default()) });
-    succeed(here.path(), &get);
-    assert!(fs::read(here.path().join("film")).unwrap() == bytes);
-    assert_eq!(check_notes(here.path(), &metainfo), metainfo.layout.pieces());
-    runtime.block_on(seed.close());
+fn what_cannot_be_live_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = call(folder.path(), &["run", "swarm-scaling", "--live"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("at most 50") && error.contains("--set groups.NAME.count"), "{error}");
+    assert!(!folder.path().join("out").exists());
 }

@@ -1,5 +1,6 @@
 //! The binary from end to end: what it writes, prints and returns. Nothing depends on how fast the machine is.
 
+mod client;
 mod errors;
 mod formats;
 mod interrupt;

@@ -41,6 +41,12 @@ fn every_scenario_and_command_is_in_it_and_every_link_leads_somewhere() {
         assert!(name.is_empty() || readme.contains(&format!("(scenarios/{name}.toml)")), "{name}");
     }
     let help = succeed(folder.path(), &["--help"]);
+    let (_, codes) = help.split_once("Exit codes:\n").unwrap();
+    for (code, meaning) in codes.lines().filter_map(|line| line.trim().split_once(' ')) {
+        let row = format!("| {code} | {} |\n", meaning.trim());
+        assert!(readme.contains(&row), "{row}");
+    }
+    assert_eq!(codes.lines().count(), 5, "{codes}");
     let (_, commands) = help.split_once("Commands:\n").unwrap();
     for line in commands.lines().take_while(|line| !line.is_empty()) {
         let name = line.split_whitespace().next().unwrap();

@@ -98,6 +98,98 @@ fn a_comparison_pairs_runs_of_one_seed() {
 }
 
 #[test]
+fn what_cannot_be_compared_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    run_small(folder.path(), "a", &[]);
+    let other = ["run", "three-friends", "--quiet", "--replicates", "1", "--out", "b"];
+    succeed(folder.path(), &[&other[..], &["--set", "content.size=1 MiB"]].concat());
+    let output = call(folder.path(), &["compare", "a/swarm-scaling", "b/three-friends"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]), "{error}");
+    assert!(error.contains("nothing in a/swarm-scaling and b/three-friends can be compared"), "{error}");
+    assert!(
+        error.contains("help: the sweeps have other axes: variant, groups.leechers.count against none"),
+        "{error}"
+    );
+}
+
+/// A trace and a matrix, named by a scenario.
+const NAMED: &str = "# How do three come?\ncontent.size = \"1 MiB\"\nreplicates = 1\n\
+    network.latency = { matrix = \"net/rtt.csv\" }\ngroups.a = { role = \"seed\", up = \"1 MB/s\" }\n\
+    groups.b = { up = \"1 MB/s\", arrival = { trace = \"arrivals.txt\" } }\n";
+
+#[test]
+fn a_record_holds_the_files_that_its_scenario_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir_all(path("mine/net")).unwrap();
+    fs::write(path("mine/three.toml"), NAMED).unwrap();
+    fs::write(path("mine/arrivals.txt"), "0\n1.5\n30 s\n").unwrap();
+    fs::write(path("mine/net/rtt.csv"), "0,80\n80,0\n").unwrap();
+    let run = ["run", "mine/three.toml", "--quiet"];
+    succeed(folder.path(), &run);
+    // With another arrival these are other runs.
+    fs::write(path("mine/arrivals.txt"), "0\n1.5\n31 s\n").unwrap();
+    let error = fail(folder.path(), &[&run[..], &["--resume"]].concat(), 2);
+    assert!(error.contains("its runs differ in the files it names"), "{error}");
+    // Elsewhere, long after.
+    fs::rename(path("out/three"), path("kept")).unwrap();
+    fs::remove_dir_all(path("mine")).unwrap();
+    let mut record = record_in(&path("kept"));
+    assert_eq!(record.files.keys().collect::<Vec<_>>(), ["arrivals.txt", "net/rtt.csv"]);
+    assert!(succeed(folder.path(), &["replay", "kept"]).starts_with("same"));
+    assert!(succeed(folder.path(), &["trace", "kept", "--peer", "3"]).contains("\"time\":30.0,"));
+    // A record without them says what to do.
+    let files = std::mem::take(&mut record.files);
+    fs::write(path("kept/record.json"), record.to_json().unwrap()).unwrap();
+    let error = fail(folder.path(), &["replay", "kept"], 2);
+    assert!(error.contains("the record does not hold") && error.contains("--base"), "{error}");
+    fs::create_dir_all(path("again/net")).unwrap();
+    files.iter().for_each(|(name, text)| fs::write(path("again").join(name), text).unwrap());
+    assert!(succeed(folder.path(), &["replay", "kept", "--base", "again"]).starts_with("same"));
+}
+
+#[test]
+fn a_record_of_other_runs_is_kept_beside_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("out/three-friends");
+    let run = |more: &[&str]| {
+        let args = ["run", "three-friends", "--quiet", "--set", "content.size=1 MiB"];
+        let output = call(folder.path(), &[&args[..], more].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    assert_eq!(run(&[]), "");
+    let first = record_in(&results);
+    assert_eq!(run(&[]), "", "the same again is no loss");
+    assert!(!results.join("record.old.json").exists());
+    let said = run(&["--seed", "9"]);
+    assert!(said.contains("whose runs differ in the seed: it is kept as record.old.json"), "{said}");
+    let old = fs::read_to_string(results.join("record.old.json")).unwrap();
+    assert_eq!(record::Record::from_json(&old).unwrap(), first);
+    // It can be drawn, but not in the place of the new one's.
+    let report = ["report", "out/three-friends/record.old.json"];
+    let error = fail(folder.path(), &report, 2);
+    assert!(error.contains("say with --out"), "{error}");
+    assert!(succeed(folder.path(), &[&report[..], &["--out", "old"]].concat()).contains("seed 1"));
+    let second = record_in(&results);
+    assert_eq!(second.seed, 9);
+    let said = run(&["--seed", "9", "--replicates", "1"]);
+    assert!(said.contains("which has more runs"), "{said}");
+    assert_eq!(record_in(&results).runs.len(), 1);
+    let mut part = second;
+    part.runs.truncate(1);
+    part.partial = true;
+    fs::write(results.join("record.json"), part.to_json().unwrap()).unwrap();
+    let said = run(&["--seed", "9"]);
+    assert!(said.contains("has 1 of 4 runs already: --resume would keep them"), "{said}");
+    fs::write(results.join("record.json"), "not JSON").unwrap();
+    let said = run(&["--seed", "9"]);
+    assert!(said.contains("which cannot be read: it is kept as record.old.json"), "{said}");
+}
+
+#[test]
 fn a_trace_is_json_lines_in_order_of_time() {
     let folder = tempfile::tempdir().unwrap();
     let record = run_small(folder.path(), "out", &[]);
@@ -116,17 +208,40 @@ fn a_trace_is_json_lines_in_order_of_time() {
     let run = record.runs.iter().find(|run| run.point[1] == "8" && run.replicate == 1).unwrap();
     let completed = lines.iter().find(|line| line["kind"] == "completed").unwrap();
     assert_eq!(completed["time"].as_f64(), run.peers[1].completed);
+    // Everything in it is described.
+    let described = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/trace.md")).unwrap();
+    for line in &lines {
+        let words = ["kind", "state", "reason"].map(|key| line[key].as_str());
+        let words = words.into_iter().flatten().filter(|word| *word != line["dir"]);
+        for word in line.as_object().unwrap().keys().map(String::as_str).chain(words) {
+            let word = if line["kind"] == "disconnect" && word == line["reason"] { "reason" } else { word };
+            assert!(described.contains(&format!("`{word}`")), "{word}: {line}");
+        }
+    }
+    let described = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/record.md")).unwrap();
+    for name in record.runs[0].counters.keys() {
+        assert!(described.contains(&format!("`{name}`")), "{name}");
+    }
     let reasons: Vec<&str> = lines.iter().filter_map(|line| line["reason"].as_str()).collect();
     assert!(reasons.contains(&"choked-by-all"), "{reasons:?}");
     let error = fail(folder.path(), &["trace", "out/swarm-scaling", "--peer", "99"], 2);
     assert!(error.contains("the run has the peers 0 to 3"), "{error}");
+    // What is not chosen is said.
+    let output = call(folder.path(), &["trace", "out/swarm-scaling", "--peer", "0"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("this is point swarm, 3, replicate 0, the first of 4 runs"), "{said}");
+    let args = ["trace", "out/swarm-scaling", "--peer", "0", "--point", "8", "--replicate", "9"];
+    let error = fail(folder.path(), &args, 2);
+    assert!(error.contains("help: there it has the replicates 0 to 1"), "{error}");
 }
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
     run_small(folder.path(), "out", &[]);
-    for args in [&["trace", "out/swarm-scaling", "--peer", "1"][..], &["list"], &["run", "--help"]] {
+    let trace = ["trace", "out/swarm-scaling", "--peer", "1", "--point", "3", "--replicate", "0"];
+    for args in [&trace[..], &["list"], &["run", "--help"], &["help"], &["report", "out/swarm-scaling"]] {
         let mut child = swarmlab(folder.path());
         let child = child.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().unwrap();

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 pub use alert::{Alert, Alerts, Closed};
 pub use flags::{REFUSED, RefusedFlag, TorrentFlags};
 pub use handle::{Gone, TorrentHandle};
-pub use settings::{AddTorrentParams, IpFilter, RateLimits, Settings, Source};
+pub use settings::{AddTorrentParams, IpFilter, RateLimits, Settings, Source, Tap};
 pub use status::{PeerStatus, SessionStats, TorrentState, TorrentStatus};
 
 use crate::clock::Clock;

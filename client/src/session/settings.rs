@@ -1,10 +1,12 @@
 //! What can be set about a session, and what a torrent is added with.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::peer::PeerConfig;
+use engine::peer::{PeerConfig, Seam};
 use engine::tracker::udp::ClientConfig;
 use engine::{InfoHash, Magnet, Metainfo, PeerId};
 
@@ -34,6 +36,16 @@ impl IpFilter {
         self.blocked.iter().any(|&(first, last)| {
             ip.is_ipv4() == first.is_ipv4() && ip.is_ipv4() == last.is_ipv4() && (first..=last).contains(&ip)
         })
+    }
+}
+
+/// Who is shown what crosses the seam of each torrent's peer, in order. Called in the torrent's task: it must be quick.
+#[derive(Clone)]
+pub struct Tap(pub Arc<dyn Fn(InfoHash, Seam<'_>) + Send + Sync>);
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
     }
 }
 
@@ -86,6 +98,8 @@ pub struct Settings {
     pub ip_filter: IpFilter,
     /// Alerts that may wait to be read.
     pub alert_queue: usize,
+    /// For who wants to see what the peers are told and say.
+    pub tap: Option<Tap>,
 }
 
 impl Default for Settings {
@@ -112,6 +126,7 @@ impl Default for Settings {
             resume_interval: Duration::from_secs(30),
             ip_filter: IpFilter::default(),
             alert_queue: 4096,
+            tap: None,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use engine::peer::{self, Identity, Input, Output, PeerConfig, Policy};
+use engine::peer::{self, Identity, Input, Output, PeerConfig, Policy, Seam};
 use engine::{ConnId, Peer, choker, picker};
 
 use super::Torrent;
 use super::machine::Machine;
 use crate::connection::Outgoing;
-use crate::session::{Alert, Closed, TorrentFlags, TorrentState};
+use crate::session::{Alert, Closed, Tap, TorrentFlags, TorrentState};
 
 impl Torrent {
     /// A peer that has what we have.
@@ -79,6 +79,7 @@ impl Torrent {
         let mut next = Some(input);
         while let Some(input) = next {
             let now = self.context.clock.now();
+            self.show(Seam::Input(&input));
             if !self.machine.handle_input(now, input) {
                 return;
             }
@@ -91,7 +92,14 @@ impl Torrent {
     /// Does what the machine says.
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
+            self.show(Seam::Output(&output));
             self.act(output);
+        }
+    }
+
+    fn show(&self, seam: Seam<'_>) {
+        if let Some(Tap(tap)) = &self.context.settings.tap {
+            tap(self.info_hash, seam);
         }
     }
 

@@ -50,7 +50,7 @@ pub struct PeerConfig {
     pub send_buffer_time: Duration,
     /// Peers to ask the tracker for.
     pub numwant: u32,
-    /// Once everything is requested, ask for blocks again from others who have them (BEP 3).
+    /// Once everything is requested, ask those who owe us nothing for a block again, one at a time (BEP 3).
     pub endgame: bool,
     /// How many may be asked for one block in endgame.
     pub endgame_copies: u8,

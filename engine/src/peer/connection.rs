@@ -75,8 +75,10 @@ pub(crate) struct Connection {
     pub outgoing: bool,
     pub handshake_sent: bool,
     pub extended: bool,
-    /// Requests refused without reason, blocks sent unasked: each a fault that adds up.
+    /// Blocks sent unasked, requests for what we never claimed: each a fault that adds up.
     pub faults: u8,
+    /// Requests refused without reason, less the blocks sent since.
+    pub refusals: u8,
     /// Rounds since a message was received, or sent.
     pub silent_rounds: u16,
     pub quiet_rounds: u16,
@@ -160,6 +162,7 @@ impl Connection {
             handshake_sent: false,
             extended: false,
             faults: 0,
+            refusals: 0,
             silent_rounds: 0,
             quiet_rounds: 0,
             remote_queue: REMOTE_QUEUE,
@@ -237,6 +240,17 @@ impl Traffic {
             up: Rate::new(now),
             sent_since_unchoke: 0,
             unsent: 0,
+        }
+    }
+
+    /// Asks for the memory of the oldest requests and uploads.
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Some(oldest) = self.requests.front() {
+            prefetch::value(oldest);
+        }
+        if let Some(oldest) = self.uploads.front() {
+            prefetch::value(oldest);
         }
     }
 

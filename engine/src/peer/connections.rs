@@ -1,5 +1,7 @@
 //! The table of a peer's connections, by the driver's ids, which it keeps small.
 
+use std::net::IpAddr;
+
 use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::PeerId;
@@ -59,6 +61,29 @@ impl Connections {
         Some((conn, &mut self.traffic[at]))
     }
 
+    /// Asks for the memory of a connection.
+    #[inline]
+    pub fn prefetch(&self, id: ConnId) {
+        prefetch::element(&self.slots, id.index());
+    }
+
+    /// Asks for the memory of a connection's traffic.
+    #[inline]
+    pub fn prefetch_traffic(&self, id: ConnId) {
+        if let Some(conn) = self.slots.get(id.index()) {
+            prefetch::element(&self.traffic, conn.traffic as usize);
+        }
+    }
+
+    /// Asks for the memory of what is requested over a connection.
+    #[inline]
+    pub fn prefetch_requests(&self, id: ConnId) {
+        let Some(conn) = self.slots.get(id.index()) else { return };
+        if let Some(traffic) = self.traffic.get(conn.traffic as usize) {
+            traffic.prefetch();
+        }
+    }
+
     /// What is seldom needed of a connection.
     pub fn rest(&mut self, id: ConnId) -> Option<&mut Rest> {
         self.get(id)?;
@@ -99,9 +124,9 @@ impl Connections {
         self.rest.get(id.index()).map(|rest| rest.peer_id)
     }
 
-    /// The connection, handshake done, of a peer.
-    pub fn of_peer(&self, peer_id: PeerId) -> Option<ConnId> {
-        let ready = self.iter().filter(|(_, conn)| conn.is_ready());
+    /// The connection, handshake done, of the peer of this id at this address.
+    pub fn of_peer(&self, peer_id: PeerId, ip: IpAddr) -> Option<ConnId> {
+        let ready = self.iter().filter(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip);
         ready.map(|(id, _)| id).find(|id| self.rest[id.index()].peer_id == peer_id)
     }
 

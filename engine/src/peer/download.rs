@@ -13,10 +13,11 @@ use crate::wire::{Message, RawBlock};
 
 use super::Peer;
 use super::connection::Pending;
+use super::membership::MAX_BANNED;
 use super::pieces::{Asker, Received};
 use super::seam::{DisconnectReason, Event, Output, Violation};
 
-/// Faults of one kind that are put down to bad luck before a remote is dropped for them.
+/// Faults, or refusals, that are put down to bad luck before a remote is dropped for them.
 pub(crate) const PATIENCE: u8 = 16;
 
 impl Peer {
@@ -60,6 +61,11 @@ impl Peer {
             let block = match self.pieces.next_block(&asker, self.picker.as_mut(), &mut self.rng) {
                 Some(block) => Some(block),
                 None if self.config.endgame && self.pieces.all_requested() => {
+                    // One copy at a time, and of a connection that owes us nothing else (as libtorrent): a
+                    // pipeline of copies would all be under way when the last block comes.
+                    if traffic.outstanding > 0 {
+                        break;
+                    }
                     let asked = |block| traffic.requests.iter().any(|pending| pending.block == block);
                     self.pieces.busy_block(&asker, self.config.endgame_copies, &mut self.rng, asked)
                 }
@@ -239,9 +245,13 @@ impl Peer {
         if let Some(rest) = self.conns.rest(id) {
             rest.allowed_to_us.retain(|allowed| *allowed != piece);
         }
-        let unprovoked = self.conns.get(id).is_some_and(|conn| !conn.peer_choking);
         self.pieces.release(pending.block);
-        if unprovoked && self.fault(id) {
+        // Each block that it sends makes up for a refusal.
+        let unwilling = self.conns.get_mut(id).is_some_and(|conn| {
+            conn.refusals = conn.refusals.saturating_add(u8::from(!conn.peer_choking));
+            conn.refusals > PATIENCE
+        });
+        if unwilling {
             return self.violation(id, Violation::FalseClaims, now);
         }
         self.refill_all(now);
@@ -265,6 +275,7 @@ impl Peer {
             traffic.outstanding -= u32::from(!pending.dropped);
             traffic.account_download(&self.config, now, raw.length, &pending);
             conn.snubbed = false;
+            conn.refusals = conn.refusals.saturating_sub(1);
             Some(pending)
         });
         let Some(pending) = found else {
@@ -367,6 +378,10 @@ impl Peer {
 
     /// A piece failed that several sent: each must show, with pieces of its own, that it is not to blame.
     fn suspect(&mut self, sources: &[IpAddr]) {
+        self.suspects.extend(sources);
+        while self.suspects.len() > MAX_BANNED {
+            self.suspects.pop_first();
+        }
         for i in 0..self.conns.len() {
             let Some(conn) = self.conns.get_mut(ConnId(i as u32)) else { continue };
             if sources.contains(&conn.addr.ip()) {
@@ -378,6 +393,9 @@ impl Peer {
     /// A piece passed: if one alone sent it, that one is above suspicion. True if it was not until now.
     fn cleared(&mut self, sources: &[IpAddr]) -> bool {
         let &[source] = sources else { return false };
+        if !self.suspects.remove(&source) {
+            return false;
+        }
         let mut cleared = false;
         for i in 0..self.conns.len() {
             let id = ConnId(i as u32);

@@ -14,8 +14,8 @@ use super::seam::{DisconnectReason, Event, Output, Violation};
 
 /// The most addresses kept to dial.
 const MAX_CANDIDATES: usize = 200;
-/// The most banned addresses kept; the lowest goes when there are more.
-const MAX_BANNED: usize = 10_000;
+/// The most banned addresses kept, and the most suspects; the lowest goes when there are more.
+pub(super) const MAX_BANNED: usize = 10_000;
 /// The most addresses of our own that are kept.
 const MAX_OURS: usize = 16;
 /// The most addresses kept whose connections end at once.
@@ -147,7 +147,10 @@ impl Peer {
             self.emit(Output::Disconnect { conn: id, reason });
             return false;
         }
-        let free = self.conns.insert(id, Connection::new(addr, outgoing, &self.torrent.layout, since));
+        let mut conn = Connection::new(addr, outgoing, &self.torrent.layout, since);
+        // Suspicion is of the address: it does not end with a connection.
+        conn.suspect = self.suspects.contains(&addr.ip());
+        let free = self.conns.insert(id, conn);
         debug_assert!(free, "the driver used {id:?} twice");
         free
     }
@@ -220,9 +223,12 @@ impl Peer {
 
     /// Which of two connections to one peer has to go. Both ends decide alike: of a pair that crossed, the
     /// one that the lower peer id dialled stays; of two dialled by one side, the first.
+    ///
+    /// One peer is one id at one address: anybody can say a peer id that he has heard, and must neither end
+    /// the connection of whom he heard it from nor keep him out.
     fn duplicate(&self, id: ConnId, theirs: &Handshake) -> Option<ConnId> {
         let new = self.conns.get(id)?;
-        let old_id = self.conns.of_peer(theirs.peer_id)?;
+        let old_id = self.conns.of_peer(theirs.peer_id, new.addr.ip())?;
         let old = self.conns.get(old_id)?;
         if old.outgoing == new.outgoing {
             return Some(id);
@@ -313,13 +319,10 @@ impl Peer {
         }
     }
 
-    /// A remote broke the protocol: it goes. Nobody is banned for less than bad data or false claims.
+    /// A remote broke the protocol: it goes. Nobody is banned for less than bad data: an honest client that
+    /// pauses, or whose disk fails, refuses what it claims too.
     pub(crate) fn violation(&mut self, id: ConnId, violation: Violation, now: Instant) {
-        let addr = self.conns.get(id).map(|conn| conn.addr);
         self.disconnect(id, DisconnectReason::Violation(violation), now);
-        if let (Violation::FalseClaims, Some(addr)) = (violation, addr) {
-            self.ban(addr.ip(), now);
-        }
     }
 
     /// Refuses an address from here on, and drops what it has open.
@@ -330,6 +333,7 @@ impl Peer {
         if self.banned.len() > MAX_BANNED {
             self.banned.pop_first();
         }
+        self.suspects.remove(&ip);
         self.candidates.retain(|candidate| candidate.addr.ip() != ip);
         self.emit(Output::Event(Event::Banned(ip)));
         for i in 0..self.conns.len() {

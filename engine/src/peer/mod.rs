@@ -9,6 +9,7 @@
 //! Mutate, drain, mutate: after each [`Peer::handle_input`] the driver takes outputs until there are none;
 //! only then may it ask for the deadline, which holds until the next input.
 
+mod ahead;
 mod announce;
 mod config;
 mod connection;
@@ -34,12 +35,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub use ahead::Ahead;
 use bytes::Bytes;
 
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub(crate) use extended::CLIENT;
 pub use handover::{Adopted, Handover};
-pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Violation, Why};
+pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 pub use status::ConnectionInfo;
 
 use crate::bitfield::Bitfield;
@@ -108,6 +110,8 @@ pub struct Peer {
     /// Addresses being dialled again, with how often they failed.
     failed: Vec<(SocketAddr, u8)>,
     banned: BTreeSet<IpAddr>,
+    /// Addresses that must show that they alone send good data, connected or not.
+    suspects: BTreeSet<IpAddr>,
     /// Addresses that have turned out to be our own.
     ours: Vec<SocketAddr>,
     /// Addresses whose connections end as soon as they are made, with how often.
@@ -150,6 +154,7 @@ impl Peer {
             half_open: Vec::new(),
             failed: Vec::new(),
             banned: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             picker: policy.picker.build(),
             endgame: false,
             endgame_told: false,
@@ -221,6 +226,13 @@ impl Peer {
     /// The next thing to do; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Exchanges the buffer that outputs are put into for another empty one. Drivers of many peers in one thread
+    /// may let them share one, which stays in the cache and is kept once.
+    pub fn exchange_buffer(&mut self, buffer: &mut VecDeque<Output>) {
+        debug_assert!(self.outputs.is_empty() && buffer.is_empty(), "nothing may be lost");
+        std::mem::swap(&mut self.outputs, buffer);
     }
 
     /// When [`Input::Timeout`] is due. May change with any input, not in between.

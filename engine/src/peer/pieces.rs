@@ -91,6 +91,16 @@ impl Pieces {
         Self { layout, have, availability, begun: Vec::new(), index: Vec::new(), partial: Vec::new() }
     }
 
+    /// Asks for the memory of the lists of begun pieces.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch::element(&self.index, 0);
+        prefetch::element(&self.partial, 0);
+        for begun in self.begun.iter().take(4) {
+            prefetch::value(begun);
+        }
+    }
+
     pub fn have(&self) -> &Bitfield {
         &self.have
     }

@@ -152,6 +152,15 @@ pub enum Output {
     Event(Event),
 }
 
+/// What crosses the seam, for who watches.
+#[derive(Clone, Copy, Debug)]
+pub enum Seam<'a> {
+    /// What the peer is told.
+    Input(&'a Input),
+    /// What it says.
+    Output(&'a Output),
+}
+
 /// What an observer may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

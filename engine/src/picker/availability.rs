@@ -58,6 +58,13 @@ impl Availability {
         Self { order, places, start: vec![0, layout.pieces()] }
     }
 
+    /// Asks for the memory of a piece's place.
+    #[inline]
+    pub(crate) fn prefetch(&self, piece: PieceIndex) {
+        prefetch::element(&self.places, piece.index());
+        prefetch::element(&self.start, 0);
+    }
+
     /// One more neighbour has `piece`. A piece that moves into a bucket takes a random place in it. O(1).
     ///
     /// Counts go up to 65,535: that many neighbours without every piece is the caller's to prevent.

@@ -38,7 +38,7 @@ pub fn figure(
         notes.push(format!("{SERIES} of {} groups shown; the CSV files have all.", groups.len()));
         groups.truncate(SERIES);
     }
-    notes.push("Box: the middle half and the median; whiskers: 5 to 95 %.".to_owned());
+    notes.push("Box: the middle half and the median, a dot in a thin box; whiskers: 5 to 95 %.".to_owned());
     let place = |population: &Population| {
         let point = points.iter().position(|point| *point == population.point())?;
         Some((point, groups.iter().position(|group| *group == population.group)?))

@@ -29,8 +29,10 @@ const LEGEND_LEADING: f64 = 15.0;
 const LEGEND_GAP: f64 = 8.0;
 const SWATCH: f64 = 26.0;
 
-/// A box lower than this has no room for a median in another colour.
+/// A box lower or narrower than this has no room for a line in another colour: its median is a dot.
 const THIN: f64 = 8.0;
+/// Width of that dot.
+const DOT: f64 = 7.0;
 
 /// Where the parts of a figure are.
 struct Layout {
@@ -345,8 +347,10 @@ fn draw_box<B: DrawingBackend>(
         canvas.line(&[(middle - half, y), (middle + half, y)], colour(look), width, &[])?;
     }
     let median = frame.y(spread.median);
-    if (frame.y(spread.lower) - frame.y(spread.upper)).abs() < THIN {
-        return canvas.line(&[(left, median), (right, median)], colour(look), 4.0, &[]);
+    if (frame.y(spread.lower) - frame.y(spread.upper)).abs() < THIN || right - left < THIN {
+        // However low the box, its colour is seen on both sides of the dot.
+        canvas.line(&[(left, median), (right, median)], colour(look), 4.0, &[])?;
+        return canvas.marker((middle, median), (style::Marker::Circle, false), style::INK, DOT);
     }
     // White around the median, or it would not be seen in a dark box.
     canvas.line(&[(left, median), (right, median)], WHITE, 4.0, &[])?;

@@ -173,6 +173,41 @@ fn boxes_where_curves_would_leave_out_a_name() {
     }
 }
 
+/// A box of that height and width in pixels, about, drawn: how many dots it has.
+fn dots_of_box(height: f64, width: f64) -> usize {
+    let half = width / 2.0 / 600.0;
+    let spread = figure::Spread {
+        left: 0.5 - half,
+        right: 0.5 + half,
+        low: 0.1,
+        lower: 0.5,
+        median: 0.5 + height / 640.0,
+        upper: 0.5 + height / 320.0,
+        high: 0.99,
+    };
+    let figure = Figure {
+        title: String::new(),
+        subtitle: Vec::new(),
+        x: scale::Axis::from_zero("", [0.0, 1.0]),
+        panels: vec![figure::Panel {
+            y: scale::Axis::from_zero("", [0.0, 1.0]),
+            marks: vec![figure::Mark::series(0, figure::Shape::Boxes(vec![spread]))],
+        }],
+        legend: Vec::new(),
+    };
+    assert_eq!(figure.stray(), None);
+    // A dot is a disc in another.
+    render::svg(&figure).expect("an SVG").matches("<circle").count() / 2
+}
+
+#[test]
+fn a_median_is_seen_in_a_thin_box_too() {
+    assert_eq!(dots_of_box(60.0, 60.0), 0, "it has a line");
+    for (height, width) in [(0.0, 60.0), (3.0, 60.0), (60.0, 4.0), (0.0, 0.0)] {
+        assert_eq!(dots_of_box(height, width), 1, "{height} x {width}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -3,7 +3,7 @@
 use record::Record;
 
 use super::figure::Figure;
-use super::timeline::{self, Quantity};
+use super::timeline::{self, Curve, Quantity};
 use crate::units;
 
 /// Guarantees both panels share their points and times.
@@ -11,14 +11,14 @@ pub fn figure(record: &Record) -> Figure {
     let quantities = [
         Quantity {
             label: "throughput of the swarm",
-            line: |runs, times| timeline::rate(runs, times, |sample| sample.downloaded as f64),
+            curve: Curve::Rate(|sample| sample.downloaded as f64),
             unit: units::rate,
             full: 0.0,
             log: true,
         },
         Quantity {
             label: "uplinks in use",
-            line: timeline::utilisation,
+            curve: Curve::Utilisation,
             unit: |_| units::Unit { name: "%", size: 1.0 },
             full: 100.0,
             log: false,

@@ -51,14 +51,43 @@ pub type Line = Vec<Spot>;
 pub struct Quantity {
     /// The name of the y axis, without unit.
     pub label: &'static str,
-    /// Its line at one point of the sweep, from that point's runs and the times to draw.
-    pub line: fn(&[&Run], &[f64]) -> Line,
+    /// Where its line is from.
+    pub curve: Curve,
     /// The unit for values up to the largest.
     pub unit: fn(f64) -> units::Unit,
     /// The axis reaches this value at least, in the unit.
     pub full: f64,
     /// It may have a logarithmic axis.
     pub log: bool,
+}
+
+impl Quantity {
+    /// A number of things, which has no unit.
+    pub fn count(label: &'static str, of: fn(&Sample) -> f64) -> Self {
+        let unit = |_| units::Unit { name: "", size: 1.0 };
+        Self { label, curve: Curve::State(of), unit, full: 0.0, log: false }
+    }
+}
+
+/// What a line shows at each time, of one point of the sweep.
+#[derive(Clone, Copy)]
+pub enum Curve {
+    /// A state of the samples.
+    State(fn(&Sample) -> f64),
+    /// What a counter of the samples grows by in a second.
+    Rate(fn(&Sample) -> f64),
+    /// The share of the uplinks present that is used, in per cent.
+    Utilisation,
+}
+
+impl Curve {
+    fn line(self, runs: &[&Run], times: &[f64]) -> Line {
+        match self {
+            Self::State(value) => state(runs, times, value),
+            Self::Rate(value) => rate(runs, times, value),
+            Self::Utilisation => utilisation(runs, times),
+        }
+    }
 }
 
 /// A figure of quantities against time, a panel for each and a line for each point.
@@ -86,7 +115,7 @@ pub fn figure(record: &Record, title: &str, quantities: &[Quantity]) -> Figure {
     let mut panels = Vec::new();
     for quantity in quantities {
         let line = |(at, times): (&usize, &Vec<f64>)| -> Line {
-            let line = (quantity.line)(&points[*at].runs, times);
+            let line = quantity.curve.line(&points[*at].runs, times);
             line.into_iter().filter(|spot| x.holds(spot.time / unit)).collect()
         };
         let (panel, note) = panel(quantity, shown.iter().zip(&times).map(line).collect(), unit);
@@ -196,13 +225,13 @@ fn grid(runs: &[&Run]) -> Vec<f64> {
 }
 
 /// The mean over runs of a state at each time.
-pub fn state(runs: &[&Run], times: &[f64], value: fn(&Sample) -> f64) -> Line {
+fn state(runs: &[&Run], times: &[f64], value: fn(&Sample) -> f64) -> Line {
     let curves: Vec<Vec<f64>> = with_samples(runs).map(|run| at_times(&run.series, times, value)).collect();
     estimates(&curves, times)
 }
 
 /// The mean over runs of a counter's rate between successive times, placed midway between them.
-pub fn rate(runs: &[&Run], times: &[f64], value: fn(&Sample) -> f64) -> Line {
+fn rate(runs: &[&Run], times: &[f64], value: fn(&Sample) -> f64) -> Line {
     let curves: Vec<Vec<f64>> = with_samples(runs)
         .map(|run| {
             let totals = at_times(&run.series, times, value);
@@ -218,7 +247,7 @@ pub fn rate(runs: &[&Run], times: &[f64], value: fn(&Sample) -> f64) -> Line {
 
 /// The mean over runs of what was uploaded between successive times over what the uplinks then present could have
 /// carried, in per cent. Who was present is taken from the peers, exactly; nobody: nothing was used.
-pub fn utilisation(runs: &[&Run], times: &[f64]) -> Line {
+fn utilisation(runs: &[&Run], times: &[f64]) -> Line {
     let curves: Vec<Vec<f64>> = with_samples(runs)
         .map(|run| {
             let sent = at_times(&run.series, times, |sample| sample.uploaded as f64);

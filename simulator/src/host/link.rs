@@ -143,6 +143,12 @@ impl Links {
         Handle::new(slot, generation)
     }
 
+    /// Asks for the memory of a link.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        prefetch::element(&self.slots, slot as usize);
+    }
+
     /// The rest of a link that is in use.
     pub fn side(&mut self, handle: Handle) -> Option<&mut Side> {
         self.get(handle)?;

@@ -2,12 +2,12 @@
 //! other only by events that arrive later, after a latency above zero. Work without delay is done inline.
 
 pub(crate) mod actor;
+pub(crate) mod ahead;
 pub(crate) mod link;
 mod receive;
 mod send;
 pub(crate) mod storage;
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use engine::peer::{Event as PeerEvent, Input, Output};
@@ -52,8 +52,10 @@ pub(crate) struct Host {
     uplink: Uplink,
     /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
     serving: Option<(Handle, u32)>,
-    /// Inputs without delay.
-    inline: VecDeque<Input>,
+    /// Payload that went out though its connection was closed meanwhile: the peer was not told.
+    cut: u64,
+    /// It leaves at this very moment: nothing more is sent.
+    leaving: bool,
     pub id: u32,
     /// Index into the specification's groups.
     pub group: u32,
@@ -91,12 +93,13 @@ impl Host {
             uplink: Uplink::new(up),
             downlink: Downlink::new(down),
             serving: None,
+            cut: 0,
+            leaving: false,
             storage: Storage::default(),
             rng,
             digest: HostDigest::default(),
             timer_at: u64::MAX,
             number: 0,
-            inline: VecDeque::new(),
             facts: Facts::default(),
         }
     }
@@ -107,12 +110,19 @@ impl Host {
 
     /// The facts as of now.
     pub fn facts(&self) -> Facts {
-        match &self.actor {
+        let mut facts = match &self.actor {
             Some(actor) => {
                 Facts { stats: actor.peer.stats(), pieces: actor.peer.have().count(), ..self.facts }
             }
             None => self.facts,
-        }
+        };
+        facts.stats.uploaded += self.cut;
+        facts
+    }
+
+    /// Payload that is going out and has not left.
+    pub fn going_out(&self) -> u64 {
+        self.serving.map_or(0, |(_, bytes)| u64::from(bytes))
     }
 
     /// An event that happens to this host.
@@ -125,7 +135,7 @@ impl Host {
             Class::Deliver => self.deliver(Handle(event.to), event.arg, ctx),
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
-            Class::Closed => self.on_remote_closed(Handle(event.to), ctx),
+            Class::Closed => self.on_remote_closed(event, ctx),
             Class::Hashed => self.on_hashed(event.arg, ctx),
             Class::Reply => self.on_reply(event.arg, ctx),
             Class::Timer => self.on_timer(event.time, ctx),
@@ -166,10 +176,13 @@ impl Host {
     fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
         let now = Instant::from_nanos(ctx.now);
         let content = ctx.shared.content.as_deref();
+        if let Some(actor) = &mut self.actor {
+            actor.peer.exchange_buffer(ctx.outputs);
+        }
         let mut next = Some(input);
         while let Some(input) = next {
             let Some(actor) = &mut self.actor else {
-                self.inline.clear();
+                ctx.inline.clear();
                 return;
             };
             self.digest.input(now, &input);
@@ -184,7 +197,10 @@ impl Host {
                 ctx.traced_output(self.id, &output);
                 self.carry_out(output, ctx);
             }
-            next = self.inline.pop_front();
+            next = ctx.inline.pop_front();
+        }
+        if let Some(actor) = &mut self.actor {
+            actor.peer.exchange_buffer(ctx.outputs);
         }
     }
 
@@ -196,7 +212,7 @@ impl Host {
             Output::Send { conn, message } => self.queue_message(conn, message, ctx),
             Output::ReadBlock { conn, block } => {
                 let data = Storage::read(ctx.shared.content.as_deref(), block);
-                self.inline.push_back(Input::BlockRead { conn, block, data });
+                ctx.inline.push_back(Input::BlockRead { conn, block, data });
             }
             Output::WriteBlock { block, data } => {
                 self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, block, &data);
@@ -216,7 +232,7 @@ impl Host {
             }
             Output::Announce(request) => {
                 let query = Content::Bytes(request.to_query().into());
-                let parcel = ctx.parcels.insert(query, 0, 0);
+                let parcel = ctx.parcels.insert(query, 0, false);
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
@@ -228,7 +244,7 @@ impl Host {
 
     fn verdict(&mut self, piece: engine::PieceIndex, ctx: &mut Context<'_>) {
         let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
-        self.inline.push_back(Input::PieceVerified { piece, ok });
+        ctx.inline.push_back(Input::PieceVerified { piece, ok });
     }
 
     fn on_hashed(&mut self, piece: u32, ctx: &mut Context<'_>) {
@@ -266,8 +282,9 @@ impl Host {
     fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
         let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
         let Some(actor) = &self.actor else { return };
-        let given = actor.peer.stats().uploaded as f64 / ctx.shared.layout.total() as f64;
+        let given = (actor.peer.stats().uploaded + self.cut) as f64 / ctx.shared.layout.total() as f64;
         if actor.peer.is_complete() && given >= ratio {
+            self.leaving = true;
             self.leave_later(0.0, LEAVE, ctx);
         }
     }
@@ -285,6 +302,7 @@ impl Host {
         }
         self.feed(Input::Stop, ctx);
         self.facts = Facts { left: Some(ctx.now), ..self.facts() };
+        self.facts.stats.uploaded -= self.cut;
         if let Some(actor) = self.actor.take() {
             let group = &ctx.shared.spec.groups[self.group as usize];
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());

@@ -88,7 +88,7 @@ impl Host {
     pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
         let parcel = &ctx.parcels[event.arg];
-        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size);
+        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size());
         if passed <= ctx.now {
             return self.deliver(handle, event.arg, ctx);
         }
@@ -102,14 +102,14 @@ impl Host {
         let parcel = ctx.parcels.take(parcel);
         let open =
             self.actor.is_some() && self.links.get(handle).is_some_and(|link| link.state == State::Open);
-        ctx.tally.arrived(parcel.payload, open);
+        ctx.tally.arrived(parcel.payload(), open);
         if !open {
             return;
         }
         let conn = ConnId(handle.slot());
         match parcel.content {
             Content::Message(message) => self.receive(handle, message, ctx),
-            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake }, ctx),
+            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake: *handshake }, ctx),
             Content::Bytes(bytes) => {
                 for slice in bytes.chunks(SEGMENT) {
                     self.decode(handle, slice, ctx);
@@ -149,9 +149,18 @@ impl Host {
         self.feed(Input::Message { conn: ConnId(handle.slot()), message }, ctx);
     }
 
-    pub(super) fn on_remote_closed(&mut self, handle: Handle, ctx: &mut Context<'_>) {
+    /// The other end has closed. That stands behind all it has sent, as TCP's FIN does: what waits for the
+    /// downlink still comes.
+    pub(super) fn on_remote_closed(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let handle = Handle(event.to);
         if self.links.get(handle).is_none() {
             return;
+        }
+        let passed = self.downlink.busy_until();
+        if event.src != self.id && passed > ctx.now {
+            let number = self.next_number();
+            let closed = Event::new(passed, self.id, Class::Closed, handle.slot(), number, self.id);
+            return ctx.queue.push(closed.with(handle.0, 0));
         }
         self.uplink.clear(handle.slot(), ctx.parcels);
         self.links.close(handle.slot());

@@ -19,7 +19,7 @@ impl Host {
     pub(super) fn dial(&mut self, addr: SocketAddr, ctx: &mut Context<'_>) {
         let Some(remote) = host_at(addr).filter(|&remote| remote < ctx.shared.tracker && remote != self.id)
         else {
-            return self.inline.push_back(Input::ConnectFailed { addr });
+            return ctx.inline.push_back(Input::ConnectFailed { addr });
         };
         let latency = ctx.shared.latency(self.id, remote);
         let handle = self.links.open(NewLink {
@@ -41,15 +41,15 @@ impl Host {
     pub(super) fn queue_handshake(&mut self, conn: ConnId, handshake: Handshake, ctx: &mut Context<'_>) {
         let content = match ctx.shared.content {
             Some(_) => Content::Bytes(handshake.to_bytes().to_vec().into()),
-            None => Content::Handshake(handshake),
+            None => Content::Handshake(Box::new(handshake)),
         };
-        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32, 0);
+        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32, false);
         self.uplink.enqueue(conn.0, parcel, ctx.parcels);
     }
 
     pub(super) fn queue_message(&mut self, conn: ConnId, message: Message, ctx: &mut Context<'_>) {
         let size = message.wire_length();
-        let payload = match &message {
+        let block = match &message {
             Message::Piece { piece, data, .. } => {
                 if ctx.shared.checks {
                     let piece = ctx.shared.layout.piece(*piece);
@@ -60,16 +60,16 @@ impl Host {
                         .is_some_and(|(actor, p)| actor.peer.have().contains(p));
                     assert!(have, "host {} sends a piece it lacks: {piece:?}", self.id);
                 }
-                data.len() as u32
+                !data.is_empty()
             }
             Message::Request(raw) if ctx.shared.checks => {
                 let handle = self.links.handle_of(conn.0);
                 if let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut()) {
                     *asked.entry((raw.piece, raw.begin)).or_default() += 1;
                 }
-                0
+                false
             }
-            _ => 0,
+            _ => false,
         };
         ctx.tally.sent_message(&message);
         let content = match ctx.shared.content {
@@ -81,13 +81,13 @@ impl Host {
             }
             None => Content::Message(message),
         };
-        let parcel = ctx.parcels.insert(content, size, payload);
+        let parcel = ctx.parcels.insert(content, size, block);
         self.uplink.enqueue(conn.0, parcel, ctx.parcels);
     }
 
     /// Gives the uplink its next work, if it has none.
     pub(super) fn serve(&mut self, ctx: &mut Context<'_>) {
-        if !self.uplink.has_work() {
+        if self.leaving || !self.uplink.has_work() {
             return;
         }
         let now = ctx.now;
@@ -106,10 +106,13 @@ impl Host {
     pub(super) fn on_link_free(&mut self, ctx: &mut Context<'_>) {
         self.uplink.free();
         let Some((handle, bytes)) = self.serving.take() else { return };
-        if self.links.get(handle).is_some() {
+        ctx.tally.sent(bytes);
+        if self.links.get(handle).is_none() {
+            self.cut += u64::from(bytes);
+        } else {
             self.feed(Input::Sent { conn: ConnId(handle.slot()), bytes }, ctx);
-            self.leave_at_ratio(ctx);
         }
+        self.leave_at_ratio(ctx);
     }
 }
 
@@ -129,7 +132,7 @@ impl Sender for Service<'_, '_> {
             debug_assert!(false, "a closed connection has nothing queued");
             return 0;
         };
-        let (size, payload) = (self.ctx.parcels[parcel].size, self.ctx.parcels[parcel].payload);
+        let (size, payload) = (self.ctx.parcels[parcel].size(), self.ctx.parcels[parcel].payload());
         let (depart, ready) = match &self.ctx.shared.cap {
             Some(cap) => (link.flow.depart(cap, link.rtt(), start, finish, size), link.flow.ready_at()),
             None => (finish, 0),
@@ -142,7 +145,7 @@ impl Sender for Service<'_, '_> {
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
         self.ctx.queue.push(event.with(link.remote_handle.0, parcel));
         if payload > 0 {
-            self.ctx.tally.handed(payload);
+            debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));
         }
         ready

@@ -16,6 +16,11 @@ impl Downlink {
         Self { rate, busy_until: 0 }
     }
 
+    /// When it will have passed all that has arrived; in the past if it is idle.
+    pub fn busy_until(&self) -> u64 {
+        self.busy_until
+    }
+
     /// A parcel of `size` bytes arrives, its first byte at `first` and its last at `now`; the moment at
     /// which it has passed. Never earlier than for any parcel before.
     pub fn pass(&mut self, first: u64, now: u64, size: u32) -> u64 {

@@ -3,18 +3,19 @@
 //! O(1) a parcel.
 //!
 //! A connection that becomes backlogged with small messages goes once to the head of the round, so that a
-//! request does not wait behind other connections' blocks. A service is a run of small parcels and at most
-//! one large one, committed together: one event when the link is free again.
+//! request does not wait behind other connections' blocks; it does wait behind the blocks of its own. A
+//! service is a run of small parcels and at most one block, however short, that ends it, committed together:
+//! one event when the link is free again.
 
 use std::collections::VecDeque;
 
-use crate::parcel::{NONE, Parcels};
+use crate::parcel::{NONE, Parcel, Parcels};
 
 use super::downlink::serialisation;
 
 /// What a connection may send in its turn: one block message.
 const QUANTUM: u32 = 16 * 1024 + 13;
-/// Parcels up to this size are small: they fit one packet.
+/// Parcels up to this size are small, unless they carry a block: they fit one packet.
 const SMALL: u32 = 1400;
 
 /// Where a lane waits.
@@ -65,6 +66,10 @@ pub(crate) trait Sender {
     fn parcels(&mut self) -> &mut Parcels;
 }
 
+fn is_small(parcel: &Parcel) -> bool {
+    parcel.size() <= SMALL && parcel.payload() == 0
+}
+
 impl Uplink {
     /// An idle link of `rate` bytes a second.
     pub fn new(rate: u64) -> Self {
@@ -74,6 +79,24 @@ impl Uplink {
     /// Whether a service could be started.
     pub fn has_work(&self) -> bool {
         !self.busy && (!self.express.is_empty() || !self.round.is_empty())
+    }
+
+    /// Asks for the memory of a connection's queue.
+    #[inline]
+    pub fn prefetch(&self, lane: u32) {
+        prefetch::element(&self.lanes, lane as usize);
+    }
+
+    /// The connection whose turn is next, as far as that is known.
+    #[inline]
+    pub fn next(&self) -> Option<u32> {
+        self.express.front().or(self.round.front()).copied()
+    }
+
+    /// The first parcel that a connection has queued.
+    #[inline]
+    pub fn first_of(&self, lane: u32) -> u32 {
+        self.lanes.get(lane as usize).map_or(NONE, |lane| lane.head)
     }
 
     /// Queues a parcel on a connection.
@@ -91,7 +114,7 @@ impl Uplink {
         state.tail = parcel;
         if state.place == Place::Idle {
             state.place = Place::Listed;
-            if parcels[parcel].size <= SMALL {
+            if is_small(&parcels[parcel]) {
                 self.express.push_back(lane);
             } else {
                 self.round.push_back(lane);
@@ -127,7 +150,7 @@ impl Uplink {
     }
 
     /// Starts a service, if the link is free and something may go: a run of small parcels and at most one
-    /// large one. Returns when it ends.
+    /// block. Returns when it ends.
     pub fn serve(&mut self, now: u64, host: &mut impl Sender) -> Option<u64> {
         if self.busy {
             return None;
@@ -136,7 +159,7 @@ impl Uplink {
         loop {
             if let Some(lane) = self.express.pop_front() {
                 if self.admit(lane, time, host) {
-                    while self.head_size(lane, host).is_some_and(|size| size <= SMALL)
+                    while self.head(lane, host).is_some_and(|(_, small)| small)
                         && self.lanes[lane as usize].ready_at <= time
                     {
                         time = self.transmit(lane, time, host);
@@ -149,7 +172,7 @@ impl Uplink {
             if !self.admit(lane, time, host) {
                 continue;
             }
-            let Some(size) = self.head_size(lane, host) else {
+            let Some((size, small)) = self.head(lane, host) else {
                 self.requeue(lane, false);
                 continue;
             };
@@ -163,11 +186,11 @@ impl Uplink {
             }
             state.deficit -= size;
             time = self.transmit(lane, time, host);
-            let next = self.head_size(lane, host);
+            let next = self.head(lane, host);
             let state = &self.lanes[lane as usize];
-            let goes_on = next.is_some_and(|next| state.deficit >= next);
+            let goes_on = next.is_some_and(|(next, _)| state.deficit >= next);
             self.requeue(lane, goes_on);
-            if size > SMALL {
+            if !small {
                 break;
             }
         }
@@ -187,9 +210,13 @@ impl Uplink {
         false
     }
 
-    fn head_size(&self, lane: u32, host: &mut impl Sender) -> Option<u32> {
+    /// The size of a lane's first parcel, and whether it is small.
+    fn head(&self, lane: u32, host: &mut impl Sender) -> Option<(u32, bool)> {
         let head = self.lanes[lane as usize].head;
-        (head != NONE).then(|| host.parcels()[head].size)
+        (head != NONE).then(|| {
+            let parcel = &host.parcels()[head];
+            (parcel.size(), is_small(parcel))
+        })
     }
 
     fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
@@ -197,7 +224,7 @@ impl Uplink {
         let parcel = state.head;
         let (size, next) = {
             let parcel = &mut host.parcels()[parcel];
-            (parcel.size, std::mem::replace(&mut parcel.next, NONE))
+            (parcel.size(), std::mem::replace(&mut parcel.next, NONE))
         };
         state.head = next;
         if next == NONE {

@@ -73,6 +73,41 @@ fn finished_runs_of_the_same_scenario_are_taken_again() {
     assert_eq!(go(&Settings::default(), Some(part)).1, 6);
 }
 
+/// Is given the record whenever it has changed.
+struct Always(Mutex<Vec<Record>>);
+
+impl Keep for Always {
+    fn is_due(&self) -> bool {
+        true
+    }
+
+    fn keep(&self, record: &Record) {
+        lock(&self.0).push(record.clone());
+    }
+}
+
+#[test]
+fn what_is_kept_on_the_way_can_be_gone_on_from() {
+    let (whole, _) = go(&Settings::default(), None);
+    let kept = Always(Mutex::default());
+    let record = run_all_keeping(
+        &scenario(),
+        &Settings { jobs: 2, ..Settings::default() },
+        None,
+        &AtomicBool::new(false),
+        |_| {},
+        &kept,
+    );
+    assert_eq!(record.unwrap(), whole);
+    let kept = kept.0.into_inner().unwrap();
+    assert!((1..=6).contains(&kept.len()), "{}", kept.len());
+    for part in kept {
+        assert_eq!(part.partial, part.runs.len() < 6);
+        let left = 6 - part.runs.len() as u32;
+        assert_eq!(go(&Settings::default(), Some(part)), (whole.clone(), left));
+    }
+}
+
 #[test]
 fn what_has_ended_is_kept_when_told_to_stop() {
     let cancel = AtomicBool::new(false);

@@ -1,7 +1,8 @@
 //! The files that a scenario may name: matrices of round-trip times and traces of arrivals.
 //!
 //! Guarantees: at most [`MAX_BYTES`] are read, whatever the path leads to; an error names the file and the line;
-//! each file is read once for a scenario, however many points its sweep has.
+//! each file is read once for a scenario, however many points its sweep has. What was read is kept as text for the
+//! record, at most [`MAX_KEPT`] bytes of all files together; a file that does not fit is named instead.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -19,6 +20,8 @@ const MAX_ROWS: usize = 2048;
 const MAX_ARRIVALS: usize = 2_000_000;
 /// The most entries of all files that one scenario keeps.
 const MAX_ENTRIES: usize = 16_000_000;
+/// The most text of all files of one scenario that is kept.
+const MAX_KEPT: usize = 64 << 20;
 /// The least one-way delay: what the order of events needs, and what a matrix's smaller entries are raised to.
 pub(super) const MIN_ONE_WAY: Duration = Duration::from_millis(1);
 
@@ -29,60 +32,117 @@ pub(super) struct Matrix {
     pub delays: Arc<[Duration]>,
 }
 
-/// The files read so far.
+/// The files read so far, by the names that the scenario has for them.
 #[derive(Debug)]
 pub(super) struct Files {
-    base: PathBuf,
-    matrices: BTreeMap<PathBuf, Matrix>,
-    /// By path and number of arrivals; the whole trace is under `usize::MAX`.
-    traces: BTreeMap<(PathBuf, usize), Arc<[Duration]>>,
+    /// What a record holds of them.
+    held: BTreeMap<String, Arc<str>>,
+    /// Where those are that it does not hold; `None`: there is no telling.
+    base: Option<PathBuf>,
+    matrices: BTreeMap<String, Matrix>,
+    /// By name and number of arrivals; the whole trace is under `usize::MAX`.
+    traces: BTreeMap<(String, usize), Arc<[Duration]>>,
     /// Entries of all of these.
     entries: usize,
+    kept: Kept,
+    /// Bytes that may still be kept.
+    room: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// The texts.
+    pub texts: BTreeMap<String, Arc<str>>,
+    /// Files whose text was too large to keep.
+    pub left_out: Vec<String>,
 }
 
 impl Files {
     /// Paths count from the folder `base`.
     pub fn new(base: &Path) -> Self {
-        Self { base: base.to_owned(), matrices: BTreeMap::new(), traces: BTreeMap::new(), entries: 0 }
+        Self::held(BTreeMap::new(), Some(base))
+    }
+
+    /// The files that a record holds; others are in the folder `base`, if that is known.
+    pub fn held(held: BTreeMap<String, Arc<str>>, base: Option<&Path>) -> Self {
+        Self {
+            held,
+            base: base.map(Path::to_owned),
+            matrices: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            entries: 0,
+            kept: Kept::default(),
+            room: MAX_KEPT,
+        }
+    }
+
+    /// What was read, to be kept.
+    pub fn into_kept(self) -> Kept {
+        self.kept
+    }
+
+    /// The text of `name`, and what errors in it call it; an error is a message.
+    fn text(&mut self, name: &str) -> Result<(Arc<str>, String), String> {
+        let (text, shown) = match (self.held.get(name), &self.base) {
+            (Some(text), _) => (Arc::clone(text), name.to_owned()),
+            (None, Some(base)) => {
+                let path = base.join(name);
+                (read(&path, MAX_BYTES)?.into(), path.display().to_string())
+            }
+            (None, None) => {
+                return Err(format!(
+                    "the record does not hold {name}: say with --base in which folder it is"
+                ));
+            }
+        };
+        if !self.kept.texts.contains_key(name) {
+            match self.room.checked_sub(text.len()) {
+                Some(room) => {
+                    self.room = room;
+                    self.kept.texts.insert(name.to_owned(), Arc::clone(&text));
+                }
+                None => self.kept.left_out.push(name.to_owned()),
+            }
+        }
+        Ok((text, shown))
     }
 
     /// The matrix in `name`; an error is a message.
     pub fn matrix(&mut self, name: &str) -> Result<Matrix, String> {
-        let path = self.base.join(name);
-        if let Some(known) = self.matrices.get(&path) {
+        if let Some(known) = self.matrices.get(name) {
             return Ok(known.clone());
         }
-        let text = read(&path, MAX_BYTES)?;
-        let matrix = parse_matrix(&text).map_err(|problem| in_file(&path, &problem))?;
-        self.keep(matrix.delays.len())?;
-        self.matrices.insert(path, matrix.clone());
+        let (text, shown) = self.text(name)?;
+        let matrix = parse_matrix(&text).map_err(|problem| in_file(&shown, &problem))?;
+        self.count(matrix.delays.len())?;
+        self.matrices.insert(name.to_owned(), matrix.clone());
         Ok(matrix)
     }
 
     /// The times in `name`, ascending, or the first `count` of them (all, if there are fewer); an error is a
     /// message.
     pub fn trace(&mut self, name: &str, count: Option<usize>) -> Result<Arc<[Duration]>, String> {
-        let path = self.base.join(name);
-        let key = (path.clone(), count.unwrap_or(usize::MAX));
+        let key = (name.to_owned(), count.unwrap_or(usize::MAX));
         if let Some(known) = self.traces.get(&key) {
             return Ok(Arc::clone(known));
         }
         let trace = match count {
             None => {
-                let text = read(&path, MAX_BYTES)?;
-                parse_trace(&text).map_err(|problem| in_file(&path, &problem))?
+                let (text, shown) = self.text(name)?;
+                parse_trace(&text).map_err(|problem| in_file(&shown, &problem))?
             }
             Some(count) => {
                 let all = self.trace(name, None)?;
                 if count >= all.len() { all } else { all[..count].into() }
             }
         };
-        self.keep(trace.len())?;
+        self.count(trace.len())?;
         self.traces.insert(key, Arc::clone(&trace));
         Ok(trace)
     }
 
-    fn keep(&mut self, entries: usize) -> Result<(), String> {
+    fn count(&mut self, entries: usize) -> Result<(), String> {
         self.entries += entries;
         if self.entries > MAX_ENTRIES {
             return Err(format!(
@@ -93,8 +153,8 @@ impl Files {
     }
 }
 
-fn in_file(path: &Path, (line, what): &(usize, String)) -> String {
-    format!("{}:{line}: {what}", path.display())
+fn in_file(shown: &str, (line, what): &(usize, String)) -> String {
+    format!("{shown}:{line}: {what}")
 }
 
 /// The text of a file of at most `limit` bytes.
@@ -177,6 +237,20 @@ fn parse_trace(text: &str) -> Result<Arc<[Duration]>, (usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_is_kept_as_long_as_there_is_room() {
+        let held = [("a", "1\n2\n"), ("b", "3\n")].map(|(name, text)| (name.to_owned(), text.into()));
+        let mut files = Files::held(held.into(), None);
+        files.room = 5;
+        assert_eq!(files.trace("a", Some(1)).unwrap().len(), 1);
+        assert_eq!(files.trace("a", None).unwrap().len(), 2);
+        assert_eq!(files.trace("b", None).unwrap().len(), 1);
+        assert!(files.trace("../c", None).unwrap_err().contains("--base"));
+        let kept = files.into_kept();
+        assert_eq!(kept.texts.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(kept.left_out, ["b"]);
+    }
 
     #[test]
     fn a_matrix_is_halved_and_raised_to_the_least_delay() {

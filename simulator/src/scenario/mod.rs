@@ -34,6 +34,7 @@ mod sweep;
 mod tests;
 pub mod units;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,9 +45,10 @@ use toml::de::DeTable;
 
 pub use self::error::{Label, ScenarioError};
 use self::error::{Problem, Sources, choices};
-use self::files::Files;
+use self::files::{Files, Kept};
 pub use self::registry::Registry;
 use self::resolve::Context;
+pub use self::resolve::MAX_PEERS;
 use self::sweep::{Plan, RawPoint};
 use crate::spec::Spec;
 
@@ -72,6 +74,7 @@ pub struct Scenario {
     name: String,
     question: String,
     source: Arc<str>,
+    files: Kept,
     seed: u64,
     charts: Vec<Chart>,
     axes: Vec<String>,
@@ -129,6 +132,29 @@ impl Scenario {
         overrides: &[(String, String)],
         registry: &Registry,
     ) -> Result<Self, ScenarioError> {
+        Self::parse_from(name, text, Files::new(base), overrides, registry)
+    }
+
+    /// Reads again the scenario that a record is of: `name` is its name, `text` its text, `files` what the record holds
+    /// of the files it names. One that it does not hold is looked for in the folder `base`, and without that, missing.
+    pub fn recorded(
+        name: &str,
+        text: &str,
+        files: &BTreeMap<String, String>,
+        base: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, ScenarioError> {
+        let held = files.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+        Self::parse_from(name, text, Files::held(held, base), overrides, &Registry::new())
+    }
+
+    fn parse_from(
+        name: &str,
+        text: &str,
+        mut files: Files,
+        overrides: &[(String, String)],
+        registry: &Registry,
+    ) -> Result<Self, ScenarioError> {
         let too_large = |what: &str| {
             let message = format!("{what} is larger than the {} KiB that are read", MAX_BYTES >> 10);
             ScenarioError::unreadable(name, message, "a scenario describes groups of peers, not each one")
@@ -143,7 +169,6 @@ impl Scenario {
         let file = (name.to_owned(), text.to_owned());
         let sets = overrides.iter().map(|(key, value)| ("--set".to_owned(), format!("{key}={value}")));
         let sources = Sources::new(std::iter::once(file).chain(sets));
-        let mut files = Files::new(base);
         let mut scenario = Loader { sources: &sources, context: Context { files: &mut files, registry } }
             .load(overrides)
             .map_err(|problem| sources.error(problem))?;
@@ -151,6 +176,7 @@ impl Scenario {
         scenario.name = stem.to_string_lossy().into_owned();
         scenario.question = leading_comment(text);
         scenario.source = text.into();
+        scenario.files = files.into_kept();
         Ok(scenario)
     }
 
@@ -167,6 +193,17 @@ impl Scenario {
     /// The file's text, overrides not applied.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The text of each file that it names and that was read, by its name there; without those of
+    /// [`Scenario::left_out`].
+    pub fn files(&self) -> &BTreeMap<String, Arc<str>> {
+        &self.files.texts
+    }
+
+    /// Files that were read and are too large to keep.
+    pub fn left_out(&self) -> &[String] {
+        &self.files.left_out
     }
 
     /// What every run's seed is derived from.
@@ -214,6 +251,7 @@ impl Loader<'_, '_> {
             name: String::new(),
             question: String::new(),
             source: "".into(),
+            files: Kept::default(),
             seed: defaults::SEED,
             charts: Vec::new(),
             axes: plan.axes(),
@@ -237,7 +275,10 @@ impl Loader<'_, '_> {
                 let message =
                     format!("points times replicates are more than the {MAX_RUNS} runs that are allowed");
                 let span = file.replicates.map_or(0..text.len(), |count| count.span());
-                return Err(Problem::at(span, message).help("lower `replicates`, or sweep fewer values"));
+                return Err(Problem::at(span, message).help(format!(
+                    "lower `replicates`, or sweep fewer values: there are {} points",
+                    plan.count(sources)?
+                )));
             }
         }
         Ok(scenario)

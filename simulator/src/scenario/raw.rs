@@ -15,7 +15,7 @@ use super::units::{Frequency, Rate, Share, Size, Time};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a scenario")]
 pub(super) struct File {
     pub seed: Option<u64>,
-    pub replicates: Option<Spanned<Count>>,
+    pub replicates: Option<Spanned<Replicates>>,
     pub time_limit: Option<Spanned<Time>>,
     pub sample_every: Option<Spanned<Time>>,
     pub until: Option<Until>,
@@ -113,7 +113,7 @@ pub(super) struct Groups(pub Vec<(Spanned<String>, Spanned<Group>)>);
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub(super) struct Group {
     pub role: Option<Role>,
-    pub count: Option<Spanned<Count>>,
+    pub count: Option<Spanned<Peers>>,
     pub up: Rate,
     pub down: Option<Limit>,
     pub latency: Option<Spanned<Time>>,
@@ -232,9 +232,15 @@ pub(super) struct Speed {
     pub bound: bool,
 }
 
-/// A number of things, from 1 to 2³²−1.
+/// A number of things, from 1 to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Count(pub u32);
+pub(super) struct Count<const MAX: u32 = { u32::MAX }>(pub u32);
+
+/// The peers of a group.
+pub(super) type Peers = Count<{ super::MAX_PEERS as u32 }>;
+
+/// The runs of a point.
+pub(super) type Replicates = Count<{ super::MAX_RUNS as u32 }>;
 
 /// A rate, or `"unlimited"`.
 #[derive(Clone, Copy, Debug)]
@@ -244,21 +250,22 @@ pub(super) struct Limit(pub Option<Rate>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pipeline(pub Option<u32>);
 
-impl<'de> Deserialize<'de> for Count {
+impl<'de, const MAX: u32> Deserialize<'de> for Count<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V;
-        impl Visitor<'_> for V {
-            type Value = Count;
+        struct V<const MAX: u32>;
+        impl<const MAX: u32> Visitor<'_> for V<MAX> {
+            type Value = Count<MAX>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a whole number")
             }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count, E> {
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count<MAX>, E> {
+                let help = format!("write a number from 1 to {MAX}");
                 match u32::try_from(number) {
-                    Ok(0) => Err(E::custom("this must not be zero\nwrite a number from 1 on")),
-                    Ok(count) => Ok(Count(count)),
-                    Err(_) => Err(E::custom(format_args!(
-                        "{number} is no count\nwrite a number from 1 to {}",
-                        u32::MAX
+                    Ok(0) => Err(E::custom(format_args!("this must not be zero\n{help}"))),
+                    Ok(count) if count <= MAX => Ok(Count(count)),
+                    _ if number < 0 => Err(E::custom(format_args!("{number} is no count\n{help}"))),
+                    _ => Err(E::custom(format_args!(
+                        "{number} is more than the {MAX} that are allowed\n{help}"
                     ))),
                 }
             }

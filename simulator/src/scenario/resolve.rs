@@ -17,7 +17,7 @@ use super::{defaults, planetlab};
 use crate::spec::{self, Latency, Spec, Transport};
 
 /// The most peers of a run.
-const MAX_PEERS: u64 = 2_000_000;
+pub const MAX_PEERS: u64 = 2_000_000;
 /// The most samples of a run.
 const MAX_SAMPLES: u128 = 1_000_000;
 /// The names of the shipped latency distributions.
@@ -174,10 +174,9 @@ fn check_population(entries: &Entries, groups: &[spec::Group], all: Range<usize>
     if peers > MAX_PEERS {
         let largest = (0..groups.len()).max_by_key(|index| groups[*index].count).unwrap_or(0);
         let span = span_of(entries[largest].1.get_ref().count.as_ref()).unwrap_or(entries[largest].0.span());
-        return Err(Problem::at(
-            span,
-            format!("{peers} peers are more than the {MAX_PEERS} that are allowed"),
-        ));
+        let message = format!("{peers} peers in all are more than the {MAX_PEERS} that are allowed");
+        let key = format!("groups.{}.count", groups[largest].name);
+        return Err(Problem::at(span, message).help(format!("lower `{key}`, the largest")));
     }
     if groups.iter().all(|group| group.seed) {
         return Err(Problem::at(all, "nobody downloads: every group is a seed")

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::edit::{self, Change, Path, Value};
 use super::error::{Problem, Sources, choices};
-use super::raw::Count;
+use super::raw::Replicates;
 
 /// The most points of a sweep.
 pub(super) const MAX_POINTS: usize = 2_000;
@@ -41,7 +41,7 @@ struct Axis<'i> {
 #[derive(Clone, Debug)]
 struct Variant<'i> {
     name: String,
-    replicates: Option<Spanned<Count>>,
+    replicates: Option<Spanned<Replicates>>,
     changes: Vec<Change<'i>>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Plan<'i> {
 #[derive(Debug)]
 pub(super) struct RawPoint<'i> {
     pub values: Vec<String>,
-    pub replicates: Option<Spanned<Count>>,
+    pub replicates: Option<Spanned<Replicates>>,
     pub root: DeTable<'i>,
 }
 
@@ -316,8 +316,8 @@ fn table<'i>(value: Value<'i>, what: &str) -> Result<DeTable<'i>, Problem> {
     }
 }
 
-fn count(value: Value<'_>) -> Result<Spanned<Count>, Problem> {
-    Spanned::<Count>::deserialize(toml::de::ValueDeserializer::from(value))
+fn count(value: Value<'_>) -> Result<Spanned<Replicates>, Problem> {
+    Spanned::<Replicates>::deserialize(toml::de::ValueDeserializer::from(value))
         .map_err(|error| Problem::from_toml(&error, 0))
 }
 

@@ -59,10 +59,8 @@ pub(super) fn three_friends(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
             .iter()
             .flat_map(|runs| each(runs, |run| speed(run, &["third"]) / speed(run, &["second"])))
             .collect();
-        Finding {
-            measured: format!("{:.3} ({:.3} to {:.3})", mean(&ratios), least(&ratios), most(&ratios)),
-            holds: ratios.iter().all(|ratio| (1.8..=2.1).contains(ratio)),
-        }
+        let measured = format!("{:.3} ({:.3} to {:.3})", mean(&ratios), least(&ratios), most(&ratios));
+        Finding::plain(measured, ratios.iter().all(|ratio| (1.8..=2.1).contains(ratio)))
     };
     Ok(vec![Row {
         id: "three-friends/ratio",
@@ -135,13 +133,13 @@ fn level(all: &[Runs]) -> Finding {
     let of_30 = all.iter().find(|runs| count(runs) == 30).map_or(f64::NAN, mean_speed);
     let shares: Vec<f64> =
         all.iter().filter(|runs| count(runs) > 30).map(|runs| mean_speed(runs) / of_30).collect();
-    Finding { measured: format!("{:.3}", least(&shares)), holds: shares.iter().all(|share| *share >= 0.75) }
+    Finding::plain(format!("{:.3}", least(&shares)), shares.iter().all(|share| *share >= 0.75))
 }
 
 fn inverse(all: &[Runs]) -> Finding {
     let products: Vec<f64> = all.iter().map(|runs| mean_speed(runs) * f64::from(count(runs))).collect();
     let spread = most(&products) / least(&products);
-    Finding { measured: format!("most over least {spread:.3}"), holds: spread <= 1.1 }
+    Finding::plain(format!("most over least {spread:.3}"), spread <= 1.1)
 }
 
 /// Last completion over bound, of every run of the points that `of` names.
@@ -152,15 +150,13 @@ fn over_bound(all: &[Runs], of: impl Fn(&Runs) -> bool) -> Vec<f64> {
 
 fn bound_kept(all: &[Runs], times: f64) -> Finding {
     let over: Vec<f64> = over_bound(all, |_| true).iter().map(|over| over / times).collect();
-    Finding { measured: format!("at least {:.3}", least(&over)), holds: over.iter().all(|over| *over >= 1.0) }
+    Finding::plain(format!("at least {:.3}", least(&over)), over.iter().all(|over| *over >= 1.0))
 }
 
 fn near_bound(all: &[Runs]) -> Finding {
     let over = over_bound(all, |runs| count(runs) >= 50);
-    Finding {
-        measured: format!("mean {:.3}, most {:.3}", mean(&over), most(&over)),
-        holds: over.iter().all(|over| *over <= 1.4),
-    }
+    let measured = format!("mean {:.3}, most {:.3}", mean(&over), most(&over));
+    Finding::plain(measured, over.iter().all(|over| *over <= 1.4))
 }
 
 /// More and more seeds.
@@ -172,12 +168,14 @@ pub(super) fn seed_leech_ratio(bench: &Bench<'_>, changes: Changes<'_>) -> Rows 
         let steps: Vec<Interval> =
             speeds.windows(2).map(|pair| Interval::of_pairs(&pair[0], &pair[1])).collect();
         let down = steps.iter().filter(|step| step.is_negative()).count();
-        Finding { measured: format!("{down} of {} steps down", steps.len()), holds: down == 0 }
+        // A step down that is significant decides; that there is none, only if every step is known.
+        let decided = down > 0 || steps.iter().all(|step| step.is_decided());
+        Finding { measured: format!("{down} of {} steps down", steps.len()), holds: down == 0, decided }
     };
     let ends = |speeds: &[Vec<f64>]| {
         let (first, last) = (speeds.first().map_or(f64::NAN, |s| mean(s)), speeds.last().map(|s| mean(s)));
         let ratio = last.unwrap_or(f64::NAN) / first;
-        Finding { measured: format!("{ratio:.2}"), holds: ratio >= 2.0 }
+        Finding::plain(format!("{ratio:.2}"), ratio >= 2.0)
     };
     let control = "the same points, from many seeds to few";
     Ok(vec![
@@ -215,8 +213,9 @@ pub(super) fn choking_strategies(bench: &Bench<'_>, changes: Changes<'_>) -> Row
     };
     let (reciprocal, open) = (delay("tit-for-tat")?, delay("unchoke-all")?);
     let measured = |of: Interval| format!("{:+.1} ± {:.1} s", of.mean, of.half);
-    let late = |of: Interval| Finding { measured: measured(of), holds: of.is_positive() };
-    let not_late = |of: Interval| Finding { measured: measured(of), holds: !of.is_positive() };
+    let finding = |of: Interval, holds| Finding { measured: measured(of), holds, decided: of.is_decided() };
+    let late = |of: Interval| finding(of, of.is_positive());
+    let not_late = |of: Interval| finding(of, !of.is_positive());
     Ok(vec![
         Row {
             id: "choking-strategies/tit-for-tat",
@@ -244,12 +243,12 @@ pub(super) fn share_ratio(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
     let all = bench.run("share-ratio", points_with("share-ratio", changes, &[])?)?;
     let runs = || all.iter().flat_map(|runs| &runs.runs);
     let most_of = |measure: &dyn Fn(&Run) -> i64| runs().map(|run| measure(run).abs()).max().unwrap_or(0);
-    let books = |gap: i64| Finding { measured: format!("{gap} bytes apart"), holds: gap == 0 };
+    let books = |gap: i64| Finding::plain(format!("{gap} bytes apart"), gap == 0);
     let sums = |wasted: bool| {
         let gap = runs()
             .map(|run| (ratio_sum(run, wasted) * run.content as f64 / uploads(run) - 1.0).abs())
             .fold(0.0, f64::max);
-        Finding { measured: format!("{:.1e} apart", gap), holds: gap < 1e-9 }
+        Finding::plain(format!("{:.1e} apart", gap), gap < 1e-9)
     };
     Ok(vec![
         Row {
@@ -290,7 +289,7 @@ fn ratio_one(all: &[Runs]) -> Result<Row, StudyError> {
         let gone: usize =
             runs.runs.iter().map(|run| leechers(run, &[]).filter(|peer| peer.left.is_some()).count()).sum();
         let text = if holds { "all" } else { "not all" };
-        Finding { measured: format!("{text} of {gone} that left"), holds: holds && gone > 0 }
+        Finding::plain(format!("{text} of {gone} that left"), holds && gone > 0)
     };
     Ok(Row {
         id: "share-ratio/at-ratio",
@@ -320,16 +319,14 @@ pub(super) fn flash_crowd(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
         let r2: Vec<f64> = lines.iter().flatten().map(|line| line.r2).collect();
         let slopes: Vec<f64> = lines.iter().flatten().map(|line| line.slope).collect();
         let all_grow = lines.len() == r2.len() && slopes.iter().all(|slope| *slope > 0.0);
-        Finding {
-            measured: match r2.is_empty() {
-                true => "no growth".to_string(),
-                false => {
-                    let doubling = std::f64::consts::LN_2 / mean(&slopes);
-                    format!("R² at least {:.3}, doubles every {doubling:.0} s", least(&r2))
-                }
-            },
-            holds: all_grow && r2.iter().all(|r2| *r2 > 0.9),
-        }
+        let measured = match r2.is_empty() {
+            true => "no growth".to_string(),
+            false => {
+                let doubling = std::f64::consts::LN_2 / mean(&slopes);
+                format!("R² at least {:.3}, doubles every {doubling:.0} s", least(&r2))
+            }
+        };
+        Finding::plain(measured, all_grow && r2.iter().all(|r2| *r2 > 0.9))
     };
     Ok(vec![Row {
         id: "flash-crowd/growth",
@@ -352,6 +349,8 @@ pub(super) fn piece_picking(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
         Finding {
             measured: gains.map(|gain| format!("{:+.1} ± {:.1} s", gain.mean, gain.half)).join(", "),
             holds: gains.iter().all(|gain| gain.is_positive()),
+            decided: gains.iter().any(|gain| gain.is_negative())
+                || gains.iter().all(|gain| gain.is_decided()),
         }
     };
     Ok(vec![Row {
@@ -376,7 +375,7 @@ pub(super) fn rounds(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
     let optimum = broadcast::optimum(peers, parts);
     let schedule = |latency| {
         let over = broadcast::hypercube(dimensions, parts, latency) / optimum;
-        Finding { measured: format!("{over:.4} times the optimum"), holds: (1.0..=1.01).contains(&over) }
+        Finding::plain(format!("{over:.4} times the optimum"), (1.0..=1.01).contains(&over))
     };
     let setting = broadcast::setting(peers, parts);
     let mut faster = setting.clone();
@@ -385,10 +384,8 @@ pub(super) fn rounds(bench: &Bench<'_>, changes: Changes<'_>) -> Rows {
     let engine = |bench: &Bench<'_>, spec| -> Result<Finding, StudyError> {
         let runs = bench.run("rounds", vec![Point { values: Vec::new(), spec }])?;
         let over: Vec<f64> = each(&runs[0], |run| last_time(run) / optimum);
-        Ok(Finding {
-            measured: format!("{:.3} to {:.3} times the optimum", least(&over), most(&over)),
-            holds: over.iter().all(|over| *over >= 1.0),
-        })
+        let measured = format!("{:.3} to {:.3} times the optimum", least(&over), most(&over));
+        Ok(Finding::plain(measured, over.iter().all(|over| *over >= 1.0)))
     };
     let source = "Mundinger, Weber, Weiss 2008";
     Ok(vec![

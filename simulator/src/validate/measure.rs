@@ -50,14 +50,12 @@ pub fn uploads(run: &Run) -> f64 {
     (sent - others) as f64
 }
 
-/// Payload handed to the network, less what peers received, what was lost, and what is on its way, bytes.
+/// Payload that the peers have sent, less what they received, what was lost, and what is on its way, bytes.
 pub fn unaccounted(run: &Run) -> i64 {
     let counter = |name: &str| run.counters.get(name).map_or(0, |&value| value as i64);
+    let sent: u64 = run.peers.iter().map(|peer| peer.uploaded).sum();
     let received: u64 = run.peers.iter().map(|peer| peer.downloaded).sum();
-    counter("payload_sent_bytes")
-        - received as i64
-        - counter("payload_lost_bytes")
-        - counter("payload_in_flight_bytes")
+    sent as i64 - received as i64 - counter("payload_lost_bytes") - counter("payload_in_flight_bytes")
 }
 
 /// Share of the uplinks present that carried payload, for each interval of the series: its middle and that.

@@ -49,6 +49,9 @@ pub struct Finding {
     pub measured: String,
     /// Whether the threshold is kept.
     pub holds: bool,
+    /// Whether that is beyond chance: false where it hangs on intervals that take in zero, which more seeds would
+    /// make narrower.
+    pub decided: bool,
 }
 
 /// The verdict on a claim.
@@ -60,13 +63,24 @@ pub enum Verdict {
     Missed,
     /// It holds, but so does its control: the test shows nothing.
     Blind,
+    /// It is not shown to hold, or its control not to, and neither is the contrary: too few seeds to say.
+    Inconclusive,
+}
+
+impl Finding {
+    /// Of figures that are held to a threshold as they are, without an interval.
+    pub fn plain(measured: String, holds: bool) -> Self {
+        Self { measured, holds, decided: true }
+    }
 }
 
 impl Row {
     /// The verdict.
     pub fn verdict(&self) -> Verdict {
         match (self.found.holds, self.control_found.holds) {
+            (false, _) if !self.found.decided => Verdict::Inconclusive,
             (false, _) => Verdict::Missed,
+            (true, true) if !self.control_found.decided => Verdict::Inconclusive,
             (true, true) => Verdict::Blind,
             (true, false) => Verdict::Met,
         }
@@ -79,6 +93,7 @@ impl fmt::Display for Verdict {
             Self::Met => "met",
             Self::Missed => "MISSED",
             Self::Blind => "BLIND",
+            Self::Inconclusive => "inconclusive",
         })
     }
 }
@@ -110,4 +125,27 @@ pub fn validate(subject: &str, bench: &Bench<'_>, changes: &[(&str, &str)]) -> R
         .find(|(name, _)| *name == subject)
         .ok_or_else(|| StudyError::Missing(subject.into()))?;
     check(bench, changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_seeds_are_no_miss() {
+        let finding = |holds, decided| Finding { measured: String::new(), holds, decided };
+        let verdict = |found, control_found| {
+            let row = Row { id: "", source: "", claim: "", threshold: "", found, control: "", control_found };
+            row.verdict()
+        };
+        let (yes, no) = (finding(true, true), finding(false, true));
+        let (unless, unsure) = (finding(true, false), finding(false, false));
+        assert_eq!(verdict(yes.clone(), no.clone()), Verdict::Met);
+        assert_eq!(verdict(yes.clone(), unsure.clone()), Verdict::Met, "the control is not shown to hold");
+        assert_eq!(verdict(unless.clone(), no.clone()), Verdict::Met, "nothing is shown against it");
+        assert_eq!(verdict(no.clone(), no.clone()), Verdict::Missed);
+        assert_eq!(verdict(yes.clone(), yes.clone()), Verdict::Blind);
+        assert_eq!(verdict(unsure, no), Verdict::Inconclusive);
+        assert_eq!(verdict(yes, unless), Verdict::Inconclusive);
+    }
 }

@@ -94,7 +94,7 @@ pub fn hypercube(dimensions: u32, parts: u32, latency: Duration) -> f64 {
             .collect();
         for (from, to, part, start) in plan {
             let sender = &mut nodes[from];
-            let parcel = parcels.insert(Content::Empty, PART, PART);
+            let parcel = parcels.insert(Content::Empty, PART, true);
             sender.uplink.enqueue(dimension, parcel, &mut parcels);
             let mut out = Out { parcels: &mut parcels, finish: start };
             let end = sender.uplink.serve(start, &mut out);

@@ -37,6 +37,12 @@ impl Interval {
     pub fn is_negative(self) -> bool {
         self.mean + self.half < 0.0
     }
+
+    /// The interval leaves out zero, so that the sign of the mean is beyond chance; or there is no mean, which no
+    /// further value would give it.
+    pub fn is_decided(self) -> bool {
+        self.is_positive() || self.is_negative() || !self.mean.is_finite()
+    }
 }
 
 /// The arithmetic mean; NaN of nothing.
@@ -87,7 +93,9 @@ mod tests {
         // A shift shows in pairs though the samples overlap.
         let pairs = Interval::of_pairs(&[1.0, 5.0, 9.0], &[2.0, 6.1, 9.9]);
         assert!((pairs.mean - 1.0).abs() < 1e-12 && pairs.is_positive(), "{pairs:?}");
-        assert!(!Interval::of(&[7.0]).is_positive(), "one value says nothing");
+        let one = Interval::of(&[7.0]);
+        assert!(!one.is_positive() && !one.is_decided(), "one value says nothing");
+        assert!(Interval::of(&[f64::INFINITY; 3]).is_decided(), "and more of those no more");
         assert!(!Interval::of(&[]).is_positive());
     }
 

@@ -34,6 +34,9 @@ pub enum StudyError {
     /// There is no such scenario, or it has not the points that a claim speaks of.
     #[error("no scenario or point `{0}`")]
     Missing(String),
+    /// No threads to run it on.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 /// One point to be run.
@@ -74,6 +77,8 @@ pub struct Bench<'a> {
     pub seeds: u32,
     /// What the seeds are derived from.
     pub seed: u64,
+    /// Runs at a time; 0: as many as there are cores.
+    pub jobs: usize,
     /// Told what is being run, and how many of how many runs are done; stops everything when it says false.
     pub progress: &'a (dyn Fn(&str, usize, usize) -> bool + Sync),
 }
@@ -102,8 +107,9 @@ impl Bench<'_> {
             tell(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(((point, number), run))
         };
-        let results: Result<Vec<_>, RunError> = jobs.into_par_iter().with_max_len(1).map(one).collect();
-        let mut results = results?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.jobs).build()?;
+        let all = || jobs.into_par_iter().with_max_len(1).map(one).collect::<Result<Vec<_>, RunError>>();
+        let mut results = pool.install(all)?;
         results.sort_by_key(|(key, _)| *key);
         let mut results = results.into_iter().map(|(_, run)| run);
         Ok(points

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use engine::peer::Input;
 use engine::wire::Message;
-use simulator::spec::{Spec, Transport};
+use simulator::spec::{Group, Leave, Spec, Transport, Until};
 use simulator::{Options, Seam, Watch};
 
-use crate::common::{BLOCK, close, rates, readers, servers, spec};
+use crate::common::{BLOCK, close, rates, readers, run, servers, spec};
 
 /// Fast enough that its serialisation times do not matter: 8 Gbit/s.
 const FAST: u64 = 1_000_000_000;
@@ -87,4 +87,21 @@ fn slow_start_doubles_from_ten_segments() {
         let expected = round(n) - round(1);
         close(&format!("block {n} of a new connection"), elapsed, expected, TOLERANCE);
     }
+}
+
+#[test]
+fn what_a_leaver_has_sent_still_comes() {
+    // Half a megabyte waits for a downlink of 100 kB/s when the sender leaves: its close stands behind that.
+    let sender = Group { leave: Leave::After(Duration::from_secs(3)), ..servers(1, FAST) };
+    let spec = Spec {
+        until: Until::TimeLimit,
+        time_limit: Duration::from_secs(30),
+        ..spec(16 << 20, 50, Transport::Ideal, vec![sender, readers("reader", 1, Some(100_000), 32)])
+    };
+    let run = run(&spec, 1);
+    let (sender, reader) = (&run.peers[0], &run.peers[1]);
+    assert!(sender.left.is_some_and(|left| left < 4.0), "{sender:?}");
+    assert!(sender.uploaded > 32 * 16_384, "{sender:?}");
+    assert_eq!(run.counters["payload_lost_bytes"], 0);
+    assert_eq!(reader.downloaded, sender.uploaded);
 }

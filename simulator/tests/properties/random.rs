@@ -92,7 +92,9 @@ fn no_run_beats_the_bound_and_every_byte_is_accounted_for() {
         assert_eq!(unaccounted(&run), 0, "seed {seed}");
         let sent: u64 = run.peers.iter().map(|peer| peer.uploaded).sum();
         let counted = run.counters["payload_sent_bytes"];
-        assert!(sent <= counted, "seed {seed}: {sent} of {counted} bytes sent");
+        assert_eq!(sent, counted, "seed {seed}");
+        let wasted: u64 = run.peers.iter().map(|peer| peer.wasted).sum();
+        assert_eq!(wasted, run.counters["wasted_bytes"], "seed {seed}");
         for peer in run.peers.iter().filter(|peer| peer.completed.is_some()) {
             assert_eq!(peer.pieces, run.pieces, "seed {seed}");
             if spec.groups[peer.group as usize].start_with == 0.0 {

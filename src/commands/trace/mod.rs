@@ -8,21 +8,27 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::Instant;
+use simulator::runner;
 use simulator::{Options, RunError, Seam, Watch};
 
 use self::idle::Idle;
 use super::Outcome;
 use crate::cli::Trace;
 use crate::failure::{Exit, Failure};
+use crate::output::{counted, note, safe};
 use crate::{files, selection};
 
 pub fn trace(args: &Trace) -> Outcome {
     let record = files::read_record(&args.record)?;
-    let scenario = selection::scenario(&record, &args.which.base)?;
+    let scenario = selection::scenario(&record, args.which.base.as_deref())?;
     let runs = selection::runs(&record, &scenario, &args.which)?;
-    // Without a choice the first run is as good as any.
     let Some((run, job)) = runs.first() else { return Err(Failure::input("the record has no run")) };
-    let Some(peer) = run.peers.get(args.peer) else {
+    if runs.len() > 1 {
+        let which = format!("{}, replicate {}", safe(&runner::describe(&run.point)), run.replicate);
+        let of = counted(runs.len() as u64, "run");
+        note(&format!("note: this is {which}, the first of {of}: --point and --replicate choose another"));
+    }
+    let Some(peer) = run.peers.get(args.peer as usize) else {
         let help = match run.peers.len() {
             0 => "the run has no peers".to_owned(),
             n => format!("the run has the peers 0 to {}", n - 1),
@@ -38,13 +44,13 @@ pub fn trace(args: &Trace) -> Outcome {
     }));
     let watcher = Arc::clone(&tracer);
     let observer = Box::new(move |now, seam: Seam<'_>| lock(&watcher).see(now, seam));
-    let watch = Watch { peer: args.peer, observer };
+    let watch = Watch { peer: args.peer as usize, observer };
     let options = Options { stack: super::replay::stack_of(&record)?, ..Options::default() };
     let again = job.run(options, Some(watch), |_| lock(&tracer).failed.is_none());
     lock(&tracer).end()?;
     match again {
         Ok(again) if again.digest != run.digest => {
-            crate::output::note("the run is not that of the record: its digest differs");
+            note("the run is not that of the record: its digest differs");
             Ok(Exit::Failed)
         }
         Ok(_) => Ok(Exit::Ok),

@@ -13,34 +13,48 @@ fn nothing_is_asked_twice_before_everything_is_asked_once() {
     let mut all = [first.clone(), second.clone()].concat();
     all.sort_by_key(|block| (block.piece, block.begin));
     assert_eq!(all, blocks(0..4), "sixteen blocks, eight of each, none twice");
-    let outputs = bench.give(three, second[0]);
+    let mut outputs = Vec::new();
+    for &block in &second {
+        assert_eq!(requests(&outputs, three), [], "it still owes us blocks of its own");
+        outputs = bench.give(three, block);
+    }
     assert_eq!(requests(&outputs, three).len(), 1, "now there is nothing else to ask for");
     assert!(first.contains(&requests(&outputs, three)[0]));
+}
+
+#[test]
+fn who_owes_us_nothing_is_asked_for_one_copy_at_a_time() {
+    // All that is under way when the last block comes is lost: no more than a block of each remote.
+    let mut bench = Setup::leech(1).depth(8).bench();
+    let (_, asked) = bench.source(2, true);
+    assert_eq!(asked, blocks([0]));
+    let (three, copies) = bench.source(3, true);
+    assert_eq!(copies, [block(0, 0)], "of four that it could be asked for");
+    let outputs = bench.give(three, copies[0]);
+    assert_eq!(requests(&outputs, three), [block(0, 1)]);
 }
 
 #[test]
 fn the_block_that_comes_is_taken_back_elsewhere() {
     let mut bench = Setup::leech(1).bench();
     let (two, asked) = bench.source(2, true);
-    let (three, copies) = bench.source(3, true);
-    let (four, more) = bench.source(4, true);
-    for list in [&asked, &copies, &more] {
-        let mut sorted = list.clone();
-        sorted.sort_by_key(|block| block.begin);
-        assert_eq!(sorted, blocks([0]));
-    }
-    let outputs = bench.give(three, block(0, 2));
-    assert_eq!(cancels(&outputs, two), [block(0, 2)]);
-    assert_eq!(cancels(&outputs, four), [block(0, 2)]);
+    assert_eq!(asked, blocks([0]));
+    let others = [3, 4, 5, 6, 7].map(|n| bench.source(n, true));
+    let copies: Vec<_> = others.iter().flat_map(|(_, asked)| asked.clone()).collect();
+    assert_eq!(copies, [block(0, 0), block(0, 1), block(0, 2), block(0, 3), block(0, 0)]);
+    let [(three, _), .., (four, _)] = others;
+    let outputs = bench.give(three, block(0, 0));
+    assert_eq!(cancels(&outputs, two), [block(0, 0)]);
+    assert_eq!(cancels(&outputs, four), [block(0, 0)]);
     assert_eq!(cancels(&outputs, three), []);
     // It was on its way: no fault, but of no use.
-    let outputs = bench.give(two, block(0, 2));
+    let outputs = bench.give(two, block(0, 0));
     assert_eq!(
         (events(&outputs), closed(&outputs)),
         (vec![Event::Wasted { conn: two, bytes: BLOCK }], vec![])
     );
     // Or it was not, and BEP 6 has each cancel answered.
-    assert!(bench.say(four, Message::Reject(block(0, 2))).is_empty());
+    assert!(bench.say(four, Message::Reject(block(0, 0))).is_empty());
     assert_eq!(bench.peer.stats().wasted, u64::from(BLOCK));
 }
 
@@ -53,7 +67,11 @@ fn copies_are_bounded_and_spread() {
             count[(asked.begin / BLOCK) as usize] += 1;
         }
     }
-    assert_eq!(count, [3; 4], "ten remotes take two each, but three may be asked for one block");
+    assert_eq!(
+        count, [3; 4],
+        "two remotes take two each, eight take a copy; three may be asked for one block"
+    );
+    assert_eq!(bench.source(12, true).1, []);
     let mut bench = Setup::leech(1).with(|config| config.endgame = false).bench();
     bench.source(2, true);
     assert_eq!(bench.source(3, true).1, []);
@@ -62,10 +80,10 @@ fn copies_are_bounded_and_spread() {
         config.max_connections = 300;
     });
     let mut bench = bench.bench();
-    for n in 2..250 {
-        assert_eq!(bench.source(n, true).1.len(), 4);
+    assert_eq!(bench.source(2, true).1.len(), 4);
+    for n in 3..=250 {
+        assert_eq!(bench.source(n, true).1.len(), 1);
     }
-    assert_eq!(bench.source(250, true).1.len(), 4);
 }
 
 #[test]
@@ -82,7 +100,7 @@ fn endgame_is_heard_by_those_who_found_nothing() {
     let five = bench.remote(5, true, &[2]);
     let outputs = bench.say(five, Message::Unchoke);
     assert_eq!(requests(&outputs, five), blocks([2]));
-    assert_eq!(requests(&outputs, three).len(), 4);
+    assert_eq!(requests(&outputs, three).len(), 1);
     assert_eq!(events(&outputs), [Event::EndgameStarted]);
 }
 
@@ -90,11 +108,14 @@ fn endgame_is_heard_by_those_who_found_nothing() {
 fn a_reject_in_endgame_leaves_the_others_their_copy() {
     let mut bench = Setup::leech(1).bench();
     let (two, _) = bench.source(2, true);
-    let (three, _) = bench.source(3, true);
+    let (three, copy) = bench.source(3, true);
+    assert_eq!(copy, [block(0, 0)]);
     bench.say(two, Message::Choke);
+    // Remote 3 has its copy of the first; the others are free now, and it is asked for them too.
     for n in 0..4 {
         let outputs = bench.say(two, Message::Reject(block(0, n)));
-        assert_eq!((requests(&outputs, two), requests(&outputs, three)), (vec![], vec![]));
+        assert_eq!(requests(&outputs, two), []);
+        assert_eq!(requests(&outputs, three).len(), usize::from(n > 0));
     }
     for n in 0..4 {
         let outputs = bench.give(three, block(0, n));
@@ -112,8 +133,8 @@ fn who_has_choked_us_is_told_too() {
     let (two, _) = bench.source(2, true);
     let (three, _) = bench.source(3, true);
     bench.say(two, Message::Choke);
-    assert_eq!(cancels(&bench.give(three, block(0, 1)), two), [block(0, 1)]);
-    assert_eq!(closed(&bench.say(two, Message::Reject(block(0, 1)))), []);
+    assert_eq!(cancels(&bench.give(three, block(0, 0)), two), [block(0, 0)]);
+    assert_eq!(closed(&bench.say(two, Message::Reject(block(0, 0)))), []);
 }
 
 #[test]

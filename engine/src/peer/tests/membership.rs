@@ -188,10 +188,32 @@ fn of_two_dialled_by_one_side_the_first_stays() {
     let mut bench = Setup::leech(4).bench();
     bench.greet(2, true);
     let conn = ConnId(7);
-    bench.input(Input::Connected { conn, addr: addr(7), outgoing: false });
+    let other_port = std::net::SocketAddr::new(ip(2), 7000);
+    bench.input(Input::Connected { conn, addr: other_port, outgoing: false });
     let outputs = bench.input(Input::Handshake { conn, handshake: handshake(2, true) });
     assert_eq!(closed(&outputs), [(conn, DisconnectReason::Duplicate)]);
     assert_eq!(bench.peer.connections(), 1);
+}
+
+#[test]
+fn who_copies_a_peer_id_ends_no_connection_and_keeps_nobody_out() {
+    // Remote 2 was dialled, remote 7 dials with its id, which is above and below ours: one of the two would
+    // have ended the honest connection if the id alone counted.
+    for (ours, theirs) in [(1, 2), (9, 2)] {
+        let mut bench = Setup { peer_id: ours, ..Setup::leech(4) }.bench();
+        discover(&mut bench, [2]);
+        bench.input(Input::Connected { conn: ConnId(2), addr: addr(2), outgoing: true });
+        bench.input(Input::Handshake { conn: ConnId(2), handshake: handshake(theirs, true) });
+        let impostor = ConnId(7);
+        bench.input(Input::Connected { conn: impostor, addr: addr(7), outgoing: false });
+        let outputs = bench.input(Input::Handshake { conn: impostor, handshake: handshake(theirs, true) });
+        assert_eq!(closed(&outputs), [], "ours is {ours}");
+        // Nor if it was there first.
+        bench.input(Input::Closed { conn: ConnId(2) });
+        let (_, outputs) = bench.greet(2, true);
+        assert_eq!(closed(&outputs), []);
+        assert_eq!(bench.peer.connections(), 2);
+    }
 }
 
 #[test]

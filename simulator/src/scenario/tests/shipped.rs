@@ -34,6 +34,7 @@ fn all_load_with_their_points_and_cost() {
         ("share-ratio", 3, 12, 5),
         ("flash-crowd", 1, 4, 12),
         ("piece-picking", 3, 12, 5),
+        ("two-worlds", 1, 4, 1),
     ];
     for (name, points, runs, millions) in expected {
         let scenario = shipped(&format!("{name}.toml"), &[]);

@@ -1,0 +1,65 @@
+//! Asks the processor for memory ahead of its use. A simulated swarm is larger than any cache, and each event
+//! finds all it needs cold: to ask for the lines of the next few events while this one is handled is worth
+//! more than any other change (ARCHITECTURE.md has the figure).
+//!
+//! A prefetch is a hint. It reads nothing, changes nothing and cannot fault, so that what a program computes
+//! is the same with and without it. On processors other than x86-64 nothing is done.
+
+/// The bytes that one hint brings.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 64;
+
+/// Asks for every cache line that `value` touches.
+#[inline(always)]
+pub fn value<T: ?Sized>(value: &T) {
+    head(value, usize::MAX);
+}
+
+/// Asks for the first `bytes` of `value`.
+#[inline(always)]
+pub fn head<T: ?Sized>(value: &T, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let size = size_of_val(value).min(bytes);
+        let first = std::ptr::from_ref(value).cast::<i8>();
+        // `value` may begin anywhere in its first line.
+        let lines = (first.addr() % LINE + size).div_ceil(LINE);
+        for i in 0..lines {
+            line(first.wrapping_add(i * LINE));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (value, bytes);
+}
+
+/// Asks for one element of a slice; nothing if there is none.
+#[inline(always)]
+pub fn element<T>(slice: &[T], at: usize) {
+    if let Some(element) = slice.get(at) {
+        value(element);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code)]
+fn line(at: *const i8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: the instruction needs SSE, which every x86-64 processor has; it accepts any address, accesses
+    // nothing that a program could notice, and never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A hint may point anywhere, also at nothing.
+    #[test]
+    fn any_value_may_be_asked_for() {
+        super::value(&());
+        super::value::<[u64]>(&[]);
+        super::value(&[7u8; 1000]);
+        super::head("a few bytes", 3);
+        super::head(&[1u8; 200], 0);
+        super::element(&[1, 2, 3], 3);
+    }
+}

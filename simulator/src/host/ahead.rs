@@ -1,0 +1,90 @@
+//! What an event will touch, asked for ahead of it. A swarm is larger than any cache, and the hosts of two
+//! events in a row have nothing in common: without this an event spends most of its time waiting for memory.
+
+use engine::ConnId;
+use engine::peer::Ahead;
+
+use crate::parcel::Parcels;
+use crate::queue::{Class, Event};
+
+use super::Host;
+use super::link::Handle;
+
+/// The bytes of a host that nearly every event touches: all but its generator, address and facts.
+const HOST_HEAD: usize = 320;
+/// Those of an actor: of its peer, which lies first, all but what membership and rounds need.
+const ACTOR_HEAD: usize = 512;
+
+/// What is asked for, in steps of which each needs what the one before has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The host and the parcel.
+    Host,
+    /// The peer, the link and the queue of the connection.
+    Peer,
+    /// The peer's connection.
+    Connection,
+    /// What moves on it.
+    Traffic,
+    /// What is requested over it.
+    Requests,
+}
+
+impl Step {
+    /// The steps, first to last.
+    pub const ALL: [Self; 5] = [Self::Host, Self::Peer, Self::Connection, Self::Traffic, Self::Requests];
+}
+
+impl Host {
+    /// Asks for what `event` will touch in this host.
+    #[inline]
+    pub fn look_ahead(&self, event: &Event, step: Step, parcels: &Parcels) {
+        let class = event.class();
+        let comes = matches!(class, Class::Arrive | Class::Deliver);
+        if step == Step::Host {
+            prefetch::head(self, HOST_HEAD);
+            if comes {
+                parcels.prefetch(event.arg);
+            }
+            return;
+        }
+        let Some(actor) = &self.actor else { return };
+        if class == Class::LinkFree {
+            self.look_at_next_service(step, parcels);
+        }
+        let handle = match self.serving {
+            _ if comes => Handle(event.to),
+            Some((handle, _)) if class == Class::LinkFree => handle,
+            _ => return,
+        };
+        let conn = ConnId(handle.slot());
+        match step {
+            Step::Host => {}
+            Step::Peer => {
+                prefetch::head(&**actor, ACTOR_HEAD);
+                self.links.prefetch(conn.0);
+                self.uplink.prefetch(conn.0);
+            }
+            Step::Connection => {
+                let have = if comes { parcels[event.arg].have() } else { None };
+                actor.peer.prefetch(conn, Ahead::Connection { have });
+            }
+            Step::Traffic => actor.peer.prefetch(conn, Ahead::Traffic),
+            Step::Requests => actor.peer.prefetch(conn, Ahead::Requests),
+        }
+    }
+
+    /// Asks for what the uplink will send next.
+    #[inline]
+    fn look_at_next_service(&self, step: Step, parcels: &Parcels) {
+        let Some(lane) = self.uplink.next() else { return };
+        match step {
+            Step::Connection => self.uplink.prefetch(lane),
+            Step::Traffic => {
+                self.links.prefetch(lane);
+                parcels.prefetch(self.uplink.first_of(lane));
+            }
+            _ => {}
+        }
+    }
+}
