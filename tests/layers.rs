@@ -26,11 +26,28 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("reports", &["tokio", "rayon", "clap", "fontconfig-sys", "freetype-sys"]),
 ];
 
+/// The platform that this is built on.
+fn host() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().expect("rustc runs");
+    let said = String::from_utf8(output.stdout).expect("rustc prints text");
+    said.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
+}
+
 fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = env!("CARGO_MANIFEST_DIR");
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
+        // What only other platforms need has not been downloaded.
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--filter-platform",
+            &host(),
+            "--manifest-path",
+        ])
         .arg(format!("{root}/Cargo.toml"))
         .output()
         .expect("cargo runs");

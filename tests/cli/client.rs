@@ -93,7 +93,7 @@ fn a_folder_by_its_link_and_by_its_torrent() {
 #[test]
 fn what_is_wrong_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let error = fail(folder.path(), &["get", "nothing.torrent"], 3);
+    let error = fail(folder.path(), &["get", "nothing.torrent"], 2);
     assert!(error.contains("nothing.torrent"), "{error}");
     let error = fail(folder.path(), &["get", "magnet:?xt=urn:btih:12"], 2);
     assert!(error.contains("info-hash"), "{error}");
@@ -101,7 +101,7 @@ fn what_is_wrong_is_said() {
     assert!(error.contains("unit"), "{error}");
     let error = fail(folder.path(), &["get", "x", "--seed-until", "-1"], 2);
     assert!(!error.is_empty());
-    let error = fail(folder.path(), &["tracker", "--allow", "nothing"], 3);
+    let error = fail(folder.path(), &["tracker", "--allow", "nothing"], 2);
     assert!(error.contains("nothing"), "{error}");
     fs::write(folder.path().join("some.torrent"), torrent(&content(100), 16384).to_bytes()).unwrap();
     let error = fail(folder.path(), &["seed", "some.torrent", "--listen", "127.0.0.1:0"], 2);

@@ -146,7 +146,8 @@ impl ResumeData {
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        // One name: what a process that was killed has left is written over by the next.
+        let temporary = path.with_extension("resume.tmp");
         let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(&self.to_bytes())?;
             file.sync_all()
