@@ -166,3 +166,55 @@ async fn who_asks_and_does_not_read_is_dropped_or_waits_alone() {
     is_served(&made, &seed).await;
     seed.close().await;
 }
+
+/// What this process has in memory, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// Many who come from addresses of their own, say what is needed to keep a place, want everything and read
+/// nothing: they take no memory worth the name, and who is honest is served.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_hundred_that_do_not_read_keep_nobody_from_being_served() {
+    const MANY: u16 = 300;
+    let made = single("siege", 16 << 20, 256 << 10, Extra::default());
+    let mut settings = settings();
+    settings.gate = GateLimits { connections: 600, unknown: 400, per_address: 16, ..GateLimits::default() };
+    settings.peer.max_connections = 500;
+    // Everyone has a slot: what is looked at is what that costs. Whose turn it is else is the choker's.
+    settings.seed_choker = "unchoke-all".to_owned();
+    let (seed, _folder) = seed(&made, settings).await;
+    let hello = Handshake::new(made.metainfo.info_hash, PeerId([0; 20])).to_bytes();
+    let before = resident();
+    let mut siege = Vec::new();
+    for n in 0..MANY {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        let [high, low] = n.to_be_bytes();
+        socket.bind(SocketAddr::from(([127, 1, high, low], 0))).unwrap();
+        let mut stream = socket.connect(addr(&seed)).await.unwrap();
+        let mut hello = hello.to_vec();
+        hello[50..52].copy_from_slice(&n.to_be_bytes());
+        // No pieces, interested, and as many requests as fit.
+        hello.extend([0, 0, 0, 1, 15, 0, 0, 0, 1, 2]);
+        for piece in 0..64u8 {
+            hello.extend([0, 0, 0, 13, 6, 0, 0, 0, piece, 0, 0, 0, 0, 0, 0, 0x40, 0]);
+        }
+        stream.write_all(&hello).await.unwrap();
+        siege.push(stream);
+    }
+    let torrent = seed.torrents().remove(0);
+    is_served(&made, &seed).await;
+    let status = torrent.status().await.unwrap();
+    assert!(status.peers >= u32::from(MANY) * 9 / 10, "{} are connected", status.peers);
+    let grown = resident().saturating_sub(before);
+    println!("{} connections, {} KiB more in memory", status.peers, grown >> 10);
+    // What is queued for one of them is bounded by the engine's watermark and its choke; the sockets' own
+    // buffers are the system's.
+    assert!(grown < 200 << 20, "{grown} bytes more");
+    drop(siege);
+    seed.close().await;
+}

@@ -5,6 +5,7 @@ mod flags;
 mod hostile;
 mod limits;
 mod net;
+mod pex;
 mod storage;
 mod torrents;
 mod trackers;
