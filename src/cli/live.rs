@@ -33,6 +33,9 @@ pub struct Client {
     /// Nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// Everything that happens: who connects, who goes and why, each piece
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 /// `seed`.

@@ -37,7 +37,7 @@ async fn download(args: &Get, params: AddTorrentParams, settings: Settings, out:
     let session = open(settings).await?;
     let mut alerts = session.alerts();
     let torrent = add(&session, &args.client, params)?;
-    let line = Line::new(args.client.quiet);
+    let line = Line::new(&args.client);
     let complete = |state| state == TorrentState::Seeding;
     let mut end = watch(&torrent, &mut alerts, &line, |status| complete(status.state)).await;
     if let (Ok(End::Done), Some(ratio)) = (&end, args.seed_until) {

@@ -5,43 +5,48 @@ use std::time::Duration;
 use client::session::{TorrentState, TorrentStatus};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::Client;
 use crate::output::{counted, safe};
 
 /// See the module.
-pub struct Line(ProgressBar);
+pub struct Line {
+    bar: ProgressBar,
+    /// Tell every alert.
+    pub verbose: bool,
+}
 
 impl Line {
     /// A line that is drawn if anybody would see it.
-    pub fn new(quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    pub fn new(args: &Client) -> Self {
+        let target = if args.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(1), target);
         // The template is a constant, and right: this is for the type alone.
         let style = ProgressStyle::with_template("{bar:24.cyan} {percent:>3} %  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self(bar)
+        Self { bar, verbose: args.verbose }
     }
 
     pub fn draw(&self, status: &TorrentStatus) {
         match status.state {
             TorrentState::CheckingFiles => {
-                self.0.set_length(1000);
-                self.0.set_position((status.checked * 1000.0) as u64);
+                self.bar.set_length(1000);
+                self.bar.set_position((status.checked * 1000.0) as u64);
             }
             _ => {
-                self.0.set_length(status.total.max(1));
-                self.0.set_position(status.done);
+                self.bar.set_length(status.total.max(1));
+                self.bar.set_position(status.done);
             }
         }
-        self.0.set_message(said(status));
+        self.bar.set_message(said(status));
     }
 
     /// Prints something above it.
     pub fn above(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
+        self.bar.suspend(print);
     }
 
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 

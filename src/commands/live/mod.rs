@@ -102,6 +102,9 @@ async fn watch(
 
 /// What a person wants to know of an alert.
 fn heed(alert: &Alert, line: &line::Line) -> Result<(), Failure> {
+    if line.verbose {
+        line.above(|| note(&safe(&format!("{alert:?}"))));
+    }
     match alert {
         Alert::FileError { error, .. } => return Err(Failure::Io(error.clone())),
         Alert::MetadataFailed(_, error) => return Err(Failure::input(error.clone())),

@@ -59,7 +59,7 @@ async fn share(args: &Seed, params: AddTorrentParams, out: &mut impl Write) -> O
         client::session::Source::Magnet(_) => return Err(Failure::input("a link has no content to share")),
     };
     let torrent = add(&session, &args.client, params)?;
-    let line = Line::new(args.client.quiet);
+    let line = Line::new(&args.client);
     let checking = |state| matches!(state, TorrentState::CheckingFiles | TorrentState::CheckingResumeData);
     let mut end = watch(&torrent, &mut alerts, &line, |status| !checking(status.state)).await;
     if let Ok(End::Done) = end {
