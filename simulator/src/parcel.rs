@@ -3,6 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use bytes::Bytes;
+use engine::peer::About;
 use engine::wire::{Handshake, Message};
 
 /// No parcel.
@@ -54,11 +55,13 @@ impl Parcel {
         if self.size & BLOCK == 0 { 0 } else { self.size() - BLOCK_HEADER }
     }
 
-    /// The piece that a HAVE tells of.
-    pub fn have(&self) -> Option<u32> {
-        match self.content {
-            Content::Message(Message::Have(piece)) => Some(piece),
-            _ => None,
+    /// What it will be about for the peer that receives it.
+    pub fn about(&self) -> About {
+        match &self.content {
+            Content::Message(Message::Have(piece)) => About::Have(*piece),
+            Content::Message(Message::Piece { piece, .. }) => About::Block(*piece),
+            Content::Message(Message::Request(_)) => About::Upload,
+            _ => About::Other,
         }
     }
 }

@@ -195,6 +195,12 @@ impl Queue {
         Some(event)
     }
 
+    /// The slot of time that is under way.
+    #[inline]
+    pub fn slot(&self) -> u64 {
+        self.slot
+    }
+
     /// The event that is `ahead` places behind the earliest, if it is in the same slot.
     #[inline]
     pub fn ahead(&self, ahead: usize) -> Option<&Event> {

@@ -23,6 +23,14 @@ use crate::spec::{Arrival, Spec, Until};
 /// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
 const STUCK_AFTER: u64 = 1800 * 1_000_000_000;
 
+/// Events between two steps of asking for memory: what the first asks for has come by the second.
+const SPACING: usize = 2;
+
+/// The steps of asking for memory, each with how many events ahead it looks.
+fn steps() -> impl Iterator<Item = (Step, usize)> {
+    Step::ALL.into_iter().zip((1..=Step::ALL.len()).rev()).map(|(step, n)| (step, n * SPACING))
+}
+
 /// See the module.
 pub(crate) struct World {
     pub shared: Shared,
@@ -42,6 +50,8 @@ pub(crate) struct World {
     waiting: Vec<usize>,
     observer: Option<(u32, Observer<'static>)>,
     last_progress: (u64, u64),
+    /// The slot of the queue that memory was asked for.
+    looked_at: u64,
 }
 
 /// What is still to happen at a point of the grid.
@@ -88,6 +98,7 @@ impl World {
             waiting: Vec::new(),
             observer: None,
             last_progress: (0, 0),
+            looked_at: u64::MAX,
             shared,
         };
         world.plan_arrivals(&spec);
@@ -145,14 +156,28 @@ impl World {
         }
     }
 
-    /// Asks for the memory that the next events will touch, a step nearer with each event.
+    /// Asks for the memory that the next events will touch, a step nearer with every [`SPACING`] events.
     #[inline]
-    fn look_ahead(&self) {
-        for (i, step) in Step::ALL.into_iter().rev().enumerate() {
-            let Some(event) = self.queue.ahead(1 + i) else { return };
-            if let Some(host) = self.hosts.get(event.dst as usize) {
-                host.look_ahead(event, step, &self.parcels);
+    fn look_ahead(&mut self) {
+        let slot = self.queue.slot();
+        if slot != self.looked_at {
+            // Of a new slot nothing has been asked for.
+            self.looked_at = slot;
+            for (step, distance) in steps() {
+                (0..distance).for_each(|ahead| self.look_at(ahead, step));
             }
+        }
+        for (step, distance) in steps() {
+            self.look_at(distance, step);
+        }
+    }
+
+    #[inline]
+    fn look_at(&self, ahead: usize, step: Step) {
+        if let Some(event) = self.queue.ahead(ahead)
+            && let Some(host) = self.hosts.get(event.dst as usize)
+        {
+            host.look_ahead(event, step, &self.parcels);
         }
     }
 

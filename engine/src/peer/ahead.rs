@@ -7,16 +7,25 @@ use super::Peer;
 /// How far [`Peer::prefetch`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
-    /// The connection itself, and what the message concerns: `have`, the piece that a HAVE tells of, or else
-    /// the pieces begun.
-    Connection {
-        /// Not yet checked.
-        have: Option<u32>,
-    },
-    /// Its traffic.
+    /// The connection itself, and where the piece is found.
+    Connection,
+    /// What moves on it, and the piece.
     Traffic,
     /// What is requested over it.
     Requests,
+}
+
+/// What an input is about, as far as that decides what it touches. Pieces are not yet checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A HAVE of this piece.
+    Have(u32),
+    /// A block of this piece that has come.
+    Block(u32),
+    /// What is uploaded: a request, or a block that has left.
+    Upload,
+    /// Anything else.
+    Other,
 }
 
 impl Peer {
@@ -24,17 +33,30 @@ impl Peer {
     /// brought, so that some hundred nanoseconds should lie between two. Changes nothing; for drivers of swarms
     /// that are larger than any cache.
     #[inline]
-    pub fn prefetch(&self, conn: ConnId, step: Ahead) {
-        match step {
-            Ahead::Connection { have } => {
+    pub fn prefetch(&self, conn: ConnId, about: About, step: Ahead) {
+        match (step, about) {
+            (Ahead::Connection, About::Have(piece)) => {
                 self.conns.prefetch(conn);
-                match have.and_then(|piece| self.torrent.layout.piece(piece)) {
-                    Some(piece) => self.pieces.availability.prefetch(piece),
-                    None => self.pieces.prefetch(),
+                if let Some(piece) = self.torrent.layout.piece(piece) {
+                    self.pieces.availability.prefetch(piece);
                 }
             }
-            Ahead::Traffic => self.conns.prefetch_traffic(conn),
-            Ahead::Requests => self.conns.prefetch_requests(conn),
+            (Ahead::Connection, About::Block(_)) => {
+                self.conns.prefetch(conn);
+                self.pieces.prefetch();
+            }
+            (Ahead::Connection, _) => self.conns.prefetch(conn),
+            (_, About::Have(_) | About::Other) => {}
+            (Ahead::Traffic, _) => {
+                self.conns.prefetch_traffic(conn);
+                if let About::Block(piece) = about
+                    && let Some(piece) = self.torrent.layout.piece(piece)
+                {
+                    self.pieces.prefetch_begun(piece);
+                }
+            }
+            (Ahead::Requests, About::Block(_)) => self.conns.prefetch_requests(conn),
+            (Ahead::Requests, About::Upload) => self.conns.prefetch_uploads(conn),
         }
     }
 }

@@ -243,17 +243,6 @@ impl Traffic {
         }
     }
 
-    /// Asks for the memory of the oldest requests and uploads.
-    #[inline]
-    pub fn prefetch(&self) {
-        if let Some(oldest) = self.requests.front() {
-            prefetch::value(oldest);
-        }
-        if let Some(oldest) = self.uploads.front() {
-            prefetch::value(oldest);
-        }
-    }
-
     /// As new, but for the buffers.
     pub fn reset(&mut self, now: Instant) {
         let mut old = std::mem::replace(self, Self::new(now));

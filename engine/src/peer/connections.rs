@@ -78,10 +78,21 @@ impl Connections {
     /// Asks for the memory of what is requested over a connection.
     #[inline]
     pub fn prefetch_requests(&self, id: ConnId) {
-        let Some(conn) = self.slots.get(id.index()) else { return };
-        if let Some(traffic) = self.traffic.get(conn.traffic as usize) {
-            traffic.prefetch();
+        if let Some(oldest) = self.traffic_at(id).and_then(|traffic| traffic.requests.front()) {
+            prefetch::value(oldest);
         }
+    }
+
+    /// Asks for the memory of what the remote requests.
+    #[inline]
+    pub fn prefetch_uploads(&self, id: ConnId) {
+        if let Some(oldest) = self.traffic_at(id).and_then(|traffic| traffic.uploads.front()) {
+            prefetch::value(oldest);
+        }
+    }
+
+    fn traffic_at(&self, id: ConnId) -> Option<&Traffic> {
+        self.traffic.get(self.slots.get(id.index())?.traffic as usize)
     }
 
     /// What is seldom needed of a connection.

@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub use ahead::Ahead;
+pub use ahead::{About, Ahead};
 use bytes::Bytes;
 
 pub use config::{Identity, PeerConfig, Pipeline, Policy};

@@ -96,7 +96,12 @@ impl Pieces {
     pub fn prefetch(&self) {
         prefetch::element(&self.index, 0);
         prefetch::element(&self.partial, 0);
-        for begun in self.begun.iter().take(4) {
+    }
+
+    /// Asks for the memory of a begun piece.
+    #[inline]
+    pub fn prefetch_begun(&self, piece: PieceIndex) {
+        if let Some(begun) = self.begun_of(piece) {
             prefetch::value(begun);
         }
     }

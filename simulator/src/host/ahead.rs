@@ -2,7 +2,7 @@
 //! events in a row have nothing in common: without this an event spends most of its time waiting for memory.
 
 use engine::ConnId;
-use engine::peer::Ahead;
+use engine::peer::{About, Ahead};
 
 use crate::parcel::Parcels;
 use crate::queue::{Class, Event};
@@ -58,6 +58,7 @@ impl Host {
             _ => return,
         };
         let conn = ConnId(handle.slot());
+        let about = || if comes { parcels[event.arg].about() } else { About::Upload };
         match step {
             Step::Host => {}
             Step::Peer => {
@@ -65,12 +66,9 @@ impl Host {
                 self.links.prefetch(conn.0);
                 self.uplink.prefetch(conn.0);
             }
-            Step::Connection => {
-                let have = if comes { parcels[event.arg].have() } else { None };
-                actor.peer.prefetch(conn, Ahead::Connection { have });
-            }
-            Step::Traffic => actor.peer.prefetch(conn, Ahead::Traffic),
-            Step::Requests => actor.peer.prefetch(conn, Ahead::Requests),
+            Step::Connection => actor.peer.prefetch(conn, about(), Ahead::Connection),
+            Step::Traffic => actor.peer.prefetch(conn, about(), Ahead::Traffic),
+            Step::Requests => actor.peer.prefetch(conn, about(), Ahead::Requests),
         }
     }
 
