@@ -37,10 +37,11 @@ impl Fetch {
             Message::Unchoke => remote.unchoked(true),
             Message::Interested => remote.interested(true),
             Message::NotInterested => remote.interested(false),
-            Message::Bitfield(_) if first => remote.has(message),
-            Message::HaveAll | Message::HaveNone if first && fast => remote.has(message),
-            Message::Bitfield(_) => self.violation(id, Violation::LateBitfield, now),
-            Message::HaveAll | Message::HaveNone if fast => self.violation(id, Violation::LateBitfield, now),
+            // A late one stands for many HAVEs, as in a peer: it has what the first had, and more.
+            Message::Bitfield(_) => remote.has(message),
+            Message::HaveAll if fast => remote.has(message),
+            Message::HaveNone if first && fast => remote.has(message),
+            Message::HaveNone if fast => self.violation(id, Violation::LateHaveNone, now),
             Message::Have(piece) if in_range(piece) => {
                 if !remote.have(piece) {
                     self.disconnect(id, DisconnectReason::TooMany, now);
