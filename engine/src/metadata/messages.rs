@@ -25,7 +25,7 @@ impl Fetch {
         if !remote.is_ready() {
             return self.violation(id, Violation::NoHandshake, now);
         }
-        let (first, fast) = (remote.is_first(), remote.fast());
+        let fast = remote.fast();
         // As in a peer: BEP 10's handshake and keep-alives may come before the bitfield.
         if !matches!(message, Message::Extended { .. } | Message::KeepAlive | Message::Port(_)) {
             remote.began();
@@ -40,7 +40,7 @@ impl Fetch {
             // A late one stands for many HAVEs, as in a peer: it has what the first had, and more.
             Message::Bitfield(_) => remote.has(message),
             Message::HaveAll if fast => remote.has(message),
-            Message::HaveNone if first && fast => remote.has(message),
+            Message::HaveNone if fast && remote.has_none() => remote.has(message),
             Message::HaveNone if fast => self.violation(id, Violation::LateHaveNone, now),
             Message::Have(piece) if in_range(piece) => {
                 if !remote.have(piece) {

@@ -112,6 +112,11 @@ impl Remote {
         self.log.pieces = Some(pieces);
     }
 
+    /// It has named no piece.
+    pub fn has_none(&self) -> bool {
+        matches!(self.log.pieces, None | Some(Message::HaveNone)) && self.log.haves.is_empty()
+    }
+
     /// False if there are too many.
     pub fn have(&mut self, piece: u32) -> bool {
         if let Err(at) = self.log.haves.binary_search(&piece) {

@@ -339,9 +339,12 @@ impl Peer {
                     false => self.add_remote_pieces(id, &have, now),
                 }
             }
-            Message::HaveNone if first && fast => {
-                self.set_remote_pieces(id, Bitfield::empty(&self.torrent.layout), now);
-            }
+            Message::HaveNone if fast => match conn.have.count() == 0 {
+                true if first => self.set_remote_pieces(id, Bitfield::empty(&self.torrent.layout), now),
+                // WebTorrent says it once it has the metadata, after much else; no news.
+                true => {}
+                false => self.violation(id, Violation::LateHaveNone, now),
+            },
             Message::Reject(block) if fast => self.on_reject(id, block, now),
             Message::AllowedFast(piece) if fast => self.on_allowed_fast(id, piece, now),
             Message::Suggest(piece) if fast => {
@@ -350,7 +353,6 @@ impl Peer {
                 }
             }
             Message::Extended { id: extension, payload } => self.on_extended(id, extension, &payload, now),
-            Message::HaveNone if fast => self.violation(id, Violation::LateHaveNone, now),
             Message::HaveAll
             | Message::HaveNone
             | Message::Reject(_)

@@ -36,7 +36,11 @@ fn the_bitfield_is_the_first_message_or_none() {
     let (conn, _) = bench.greet(6, true);
     let outputs = bench.say(conn, Message::Bitfield(vec![0xff, 0xff].into()));
     assert_violation(&outputs, conn, Violation::BadBitfield);
-    let conn = bench.remote(7, true, &[2]);
+    // WebTorrent says that it has nothing once it has the metadata.
+    let conn = bench.remote(7, true, &[]);
+    bench.say(conn, Message::Interested);
+    assert_eq!(sent(&bench.say(conn, Message::HaveNone), conn), []);
+    bench.say(conn, Message::Have(2));
     assert_violation(&bench.say(conn, Message::HaveNone), conn, Violation::LateHaveNone);
     let (conn, _) = bench.greet(8, false);
     bench.say(conn, Message::KeepAlive);
