@@ -26,10 +26,6 @@ impl Fetch {
             return self.violation(id, Violation::NoHandshake, now);
         }
         let fast = remote.fast();
-        // As in a peer: BEP 10's handshake and keep-alives may come before the bitfield.
-        if !matches!(message, Message::Extended { .. } | Message::KeepAlive | Message::Port(_)) {
-            remote.began();
-        }
         let in_range = |piece: u32| piece < Layout::MAX_PIECES;
         match message {
             Message::KeepAlive | Message::Port(_) | Message::Unknown { .. } | Message::Cancel(_) => {}
