@@ -1,5 +1,6 @@
 //! What is tried with each client.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Host {
     pub fn seed(kind: &Kind, made: &Made, wishes: Wishes) -> Outcome<Self> {
         let mut host = Self::start(kind, wishes)?;
         made.write(&host.dir)?;
-        host.add(made, false, true)?;
+        host.add(made, true)?;
         host.wait("has checked its files", |other| Ok(other.progress()? >= 1.0))?;
         Ok(host)
     }
@@ -85,13 +86,18 @@ impl Host {
     /// Starts one that has nothing.
     pub fn leech(kind: &Kind, made: &Made, wishes: Wishes) -> Outcome<Self> {
         let mut host = Self::start(kind, wishes)?;
-        host.add(made, false, false)?;
+        host.add(made, false)?;
         Ok(host)
     }
 
-    pub fn add(&mut self, made: &Made, magnet: bool, seed: bool) -> Outcome {
-        self.other.add(&What { made, magnet, dir: &self.dir, seed })?;
-        Ok(())
+    pub fn add(&mut self, made: &Made, seed: bool) -> Outcome {
+        self.other.add(&What { made, magnet: false, peer: None, dir: &self.dir, seed })
+    }
+
+    /// By a magnet link that names a peer.
+    fn add_magnet(&mut self, made: &Made, peer: SocketAddr) -> Outcome {
+        let what = What { made, magnet: true, peer: Some(peer), dir: &self.dir, seed: false };
+        self.other.add(&what)
     }
 
     pub fn wait(&mut self, what: &str, mut done: impl FnMut(&mut dyn Other) -> Outcome<bool>) -> Outcome {
@@ -228,7 +234,7 @@ fn resumes(kind: &Kind) -> Outcome<Moved> {
     drop(leech);
     // A new one that finds the files: its own notes are not asked for.
     let mut again = Host { dir, ..Host::start(kind, Wishes::default())? };
-    again.add(&made, false, false)?;
+    again.add(&made, false)?;
     again.wait("found what there was", |other| Ok(other.progress()? > 0.2))?;
     let kept = again.other.progress()?;
     let moved = transfer(&mut seed, &mut again, &made, true)?;
@@ -240,12 +246,12 @@ fn we_resume(kind: &Kind) -> Outcome<Moved> {
     let mut seed = Host::seed(kind, &made, Wishes::default())?;
     let place = Place::fresh(OURS.name)?;
     let mut leech = Host::at(&OURS, &place, Wishes { down: Some(SLOW), ..Wishes::default() })?;
-    leech.add(&made, false, false)?;
+    leech.add(&made, false)?;
     reach(&mut seed, &mut leech, 0.3, true)?;
     leech.other.process().kill();
     drop(leech);
     let mut again = Host::at(&OURS, &place, Wishes::default())?;
-    again.add(&made, false, false)?;
+    again.add(&made, false)?;
     // Without a connection, it comes back to where it was.
     again.wait("found what it had", |other| Ok(other.progress()? > 0.2))?;
     let kept = again.other.progress()?;
@@ -262,7 +268,7 @@ fn by_magnet(seed: &Kind, leech: &Kind) -> Outcome<Moved> {
     let _tracker = trackers::OURS.start(&place, &[made.info_hash()])?;
     let mut seed = Host::seed(seed, &made, Wishes::default())?;
     let mut leech = Host::start(leech, Wishes::default())?;
-    leech.add(&made, true, false)?;
+    leech.add_magnet(&made, seed.other.addr())?;
     transfer(&mut seed, &mut leech, &made, true)
 }
 

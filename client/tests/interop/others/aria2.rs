@@ -88,7 +88,7 @@ impl Other for Aria2 {
             options["bt-hash-check-seed"] = "true".into();
         }
         match what.magnet {
-            true => self.call("addUri", &json!([[what.made.magnet()], options]))?,
+            true => self.call("addUri", &json!([[what.link()], options]))?,
             false => {
                 let torrent = base64(&std::fs::read(&what.made.torrent)?);
                 self.call("addTorrent", &json!([torrent, [], options]))?

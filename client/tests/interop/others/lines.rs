@@ -67,7 +67,7 @@ impl Lines {
 
 impl Other for Lines {
     fn add(&mut self, what: &What<'_>) -> Outcome {
-        let magnet = what.magnet.then(|| what.made.magnet());
+        let magnet = what.magnet.then(|| what.link());
         let torrent = (!what.magnet).then_some(&what.made.torrent);
         let request = json!({
             "do": "add", "torrent": torrent, "magnet": magnet, "dir": what.dir, "seed": what.seed,

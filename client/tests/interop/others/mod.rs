@@ -37,10 +37,20 @@ pub struct What<'a> {
     pub made: &'a Made,
     /// It is told a magnet link and not the torrent.
     pub magnet: bool,
+    /// Whom the magnet link names (`x.pe`).
+    pub peer: Option<SocketAddr>,
     /// The folder its files are, or go, below.
     pub dir: &'a Path,
     /// All of it is there.
     pub seed: bool,
+}
+
+impl What<'_> {
+    /// The magnet link.
+    pub fn link(&self) -> String {
+        let peer = self.peer.map(|peer| format!("&x.pe={peer}")).unwrap_or_default();
+        self.made.magnet() + &peer
+    }
 }
 
 /// A client that runs. Dropped, it is killed.

@@ -84,7 +84,7 @@ impl Other for QBittorrent {
         field("name=\"savepath\"", what.dir.to_string_lossy().as_bytes());
         field("name=\"contentLayout\"", b"Original");
         match what.magnet {
-            true => field("name=\"urls\"", what.made.magnet().as_bytes()),
+            true => field("name=\"urls\"", what.link().as_bytes()),
             false => {
                 let head =
                     "name=\"torrents\"; filename=\"x.torrent\"\r\nContent-Type: application/x-bittorrent";

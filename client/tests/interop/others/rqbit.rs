@@ -40,6 +40,8 @@ fn start(place: &Place, _: Wishes) -> Outcome<Box<dyn Other>> {
     ]);
     command.arg("--listen-ip").arg(place.addr.ip().to_string());
     command.arg("--listen-port").arg(place.addr.port().to_string());
+    // Without a word for ten seconds, it closes a connection; a keep-alive comes every two minutes.
+    command.args(["--peer-read-write-timeout", "240s"]);
     command.args(["server", "start", "--disable-persistence"]).arg(&place.work);
     let mut process = Process::spawn(command, &place.work, false)?;
     process.wait_port(place.control)?;
@@ -49,13 +51,17 @@ fn start(place: &Place, _: Wishes) -> Outcome<Box<dyn Other>> {
 impl Other for Rqbit {
     fn add(&mut self, what: &What<'_>) -> Outcome {
         let body = match what.magnet {
-            true => what.made.magnet().into_bytes(),
+            true => what.link().into_bytes(),
             false => std::fs::read(&what.made.torrent)?,
         };
         // A folder of several files is its own affair, and not the torrent's name.
         let several = what.made.metainfo.files.iter().any(|file| file.path.len() > 1);
         let dir = if several { what.dir.join(&what.made.metainfo.name) } else { what.dir.to_owned() };
         let path = format!("/torrents?overwrite=true&output_folder={}", escape(&dir.to_string_lossy()));
+        // It knows no `x.pe`; and to trackers it says that nothing is left until it has the metadata, so that those
+        // that keep seeds from seeds, as ours does, name it none.
+        let peer = what.peer.map(|peer| format!("&initial_peers={peer}")).unwrap_or_default();
+        let path = path + &peer;
         let reply = http(self.place.control, &path, &[], Some(&body))?;
         match reply.status {
             200 => self.process.wait_port(self.place.addr),

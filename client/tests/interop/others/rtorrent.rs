@@ -79,7 +79,7 @@ impl Other for RTorrent {
         self.hash = what.made.info_hash().to_string().to_uppercase();
         self.call("directory.default.set", &["", &what.dir.to_string_lossy()])?;
         let source = match what.magnet {
-            true => what.made.magnet(),
+            true => what.link(),
             false => what.made.torrent.to_string_lossy().into_owned(),
         };
         self.call("load.start_verbose", &["", &source])?;

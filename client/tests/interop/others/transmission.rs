@@ -95,7 +95,7 @@ impl Other for Transmission {
     fn add(&mut self, what: &What<'_>) -> Outcome {
         let mut arguments = json!({"download-dir": what.dir, "paused": false});
         match what.magnet {
-            true => arguments["filename"] = what.made.magnet().into(),
+            true => arguments["filename"] = what.link().into(),
             false => arguments["metainfo"] = base64(&std::fs::read(&what.made.torrent)?).into(),
         }
         self.call("torrent-add", &arguments).map(drop)
