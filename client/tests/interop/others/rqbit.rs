@@ -18,7 +18,7 @@ pub const KIND: Kind = Kind {
     version: || printed_version(&installed("rqbit/bin/rqbit")?, &["--version"]),
     start,
     dials: Err("it can be told of peers only with the torrent"),
-    tells: Ok(()),
+    tells: Err("it names only peers that it has dialled, and cannot be told to dial"),
     hears: Ok(()),
     magnet: Ok(()),
     udp: Ok(()),
