@@ -222,7 +222,7 @@ pub fn through(tracker: &trackers::Kind, scheme: Scheme, seed: &Kind, leech: &Ki
 }
 
 /// A rate at which a kill comes half way.
-const SLOW: u64 = 8 << 20;
+const SLOW: u64 = 4 << 20;
 
 fn resumes(kind: &Kind) -> Outcome<Moved> {
     let made = Made::single("resumed.bin", LARGE, &[])?;
@@ -237,6 +237,9 @@ fn resumes(kind: &Kind) -> Outcome<Moved> {
     again.add(&made, false)?;
     again.wait("found what there was", |other| Ok(other.progress()? > 0.2))?;
     let kept = again.other.progress()?;
+    if kept >= 1.0 {
+        return fail("the kill came too late");
+    }
     let moved = transfer(&mut seed, &mut again, &made, true)?;
     Ok(Moved { bytes: ((1.0 - kept) * moved.bytes as f64) as u64, ..moved })
 }
@@ -348,7 +351,7 @@ fn hears_of_peers(kind: &Kind) -> Outcome<Moved> {
         std::thread::sleep(Duration::from_millis(100));
     }
     leech.check(&made)?;
-    Ok(Moved { bytes: made.length(), time: watch.elapsed(), remark: None })
+    Ok(Moved { time: watch.elapsed(), ..Moved::default() })
 }
 
 /// Asked to, it ends, and we see it go.

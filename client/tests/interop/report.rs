@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -96,12 +97,9 @@ fn cell(result: &Value, notes: &mut Vec<String>) -> String {
     if !result["cannot"].is_null() {
         return noted("cannot", &result["cannot"]);
     }
-    let (bytes, seconds) =
-        (result["bytes"].as_f64().unwrap_or(0.0), result["seconds"].as_f64().unwrap_or(0.0));
-    match bytes > 0.0 && seconds > 0.0 {
-        true => format!("{:.0} MiB/s", bytes / seconds / f64::from(1 << 20)),
-        false => format!("after {seconds:.0} s"),
-    }
+    let time = Duration::from_secs_f64(result["seconds"].as_f64().unwrap_or(0.0));
+    let rate = rate(&Moved { bytes: result["bytes"].as_u64().unwrap_or(0), time, remark: None });
+    if result["remark"].is_null() { rate } else { noted(&rate, &result["remark"]) }
 }
 
 fn version(results: &Value) -> &str {
@@ -119,9 +117,9 @@ fn throughput(measured: &Value) -> String {
     let rounds = &measured["rounds"];
     let mut text = format!(
         "\n## Throughput\n\n\
-         1 GiB over loopback, one core for each side, all pairs in turn in one run, {rounds} times; from the first piece\n\
-         to the last, and the median. Ours was built {build}. The floor: hashing alone is {:.0} MiB/s on one core, and\n\
-         copying alone, from a socket to a file, {:.0} MiB/s.\n\n\
+         1 GiB over loopback, one core for each side, all pairs in turn in one run; the median of {rounds}.\n\
+         From the first piece to the last. Ours was built {build}. The floor:\n\
+         hashing alone is {:.0} MiB/s on one core, and copying alone, from a socket to a file, {:.0} MiB/s.\n\n\
          | from | to | MiB/s | of libtorrent to itself |\n|---|---|---|---|\n",
         rate(&measured["hashing"]),
         rate(&measured["copying"]),
@@ -139,8 +137,8 @@ fn document(results: &Value) -> String {
         "# Real clients and trackers\n\n\
          Written by `SWARMLAB_BLESS=1 cargo test -p client --features real-clients`, which tried each of these\n\
          on one machine, in a network where nothing else is. Every file was held against its SHA-1. The rates are\n\
-         what was moved over the time from the first dial, on a machine that did other things: they show that\n\
-         nothing waits, and no more.\n",
+         what was moved over the time from the first dial, with what a client takes to come to speed, on a machine\n\
+         that did other things: they tell what waits, and no more. Where nothing is moved to speak of, it is the time.\n",
     );
     let mut notes = Vec::new();
     let others: Vec<&str> = others::OTHERS.iter().map(|kind| kind.name).collect();
@@ -157,7 +155,7 @@ fn document(results: &Value) -> String {
         let _ = writeln!(text, "| {} | {} |", case.title, cells.join(" | "));
     }
     text += "\n## Trackers\n\n\
-             Two clients that know only the tracker; theirs is libtorrent, and ours with ours.\n\n\
+             From one of ours to another, who know only the tracker, 16 MiB.\n\n\
              | tracker | version | ours, HTTP | ours, UDP |\n|---|---|---|---|\n";
     for kind in trackers::OTHERS.into_iter().chain([&trackers::OURS]) {
         let result = &results[kind.name];
