@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Leave(Leave),
 }
 
+/// Peers that are remembered because a user named them.
+const MOST_KNOWN: usize = 200;
+
 /// How to go.
 #[derive(Debug, Default)]
 pub(crate) struct Leave {
@@ -50,7 +53,7 @@ impl Torrent {
                 self.down.set(rates.down);
             }
             Command::SetDownload(download) => self.set_download(download),
-            Command::AddPeers(peers) => self.feed(Input::Discovered { peers }),
+            Command::AddPeers(peers) => self.add_peers(peers),
             Command::Save => {
                 self.dirty = true;
                 if self.check.is_none() {
@@ -62,6 +65,16 @@ impl Torrent {
             Command::Peers(to) => drop(to.send(self.peer_statuses())),
             Command::Leave(_) => {}
         }
+    }
+
+    /// Remembers them too: while files are checked there is nobody to tell, and who comes after is told then.
+    fn add_peers(&mut self, peers: Vec<SocketAddr>) {
+        for &peer in &peers {
+            if self.known.len() < MOST_KNOWN && !self.known.contains(&peer) {
+                self.known.push(peer);
+            }
+        }
+        self.feed(Input::Discovered { peers });
     }
 
     fn pause(&mut self) {

@@ -104,3 +104,20 @@ async fn by_a_magnet_link_and_again_from_resume_data() {
         assert!(!matches!(alert, Alert::StateChanged { to: TorrentState::CheckingFiles, .. }));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_named_while_files_are_checked_is_dialled_after() {
+    let made = single("checked", 16 << 20, 64 << 10, Extra::default());
+    let (from, to) = (tempdir().unwrap(), tempdir().unwrap());
+    made.write(from.path());
+    // A file as large, of which nothing is right, so that there is something to check.
+    std::fs::write(to.path().join("checked"), vec![0; 16 << 20]).unwrap();
+    let (seed, leech) = (session().await, session().await);
+    let (mut seeding, mut leeching) = (seed.alerts(), leech.alerts());
+    seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
+    state(&mut seeding, TorrentState::Seeding).await;
+    let taker = leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), to.path())).unwrap();
+    taker.add_peers(vec![addr(&seed)]).await.unwrap();
+    finished(&mut leeching).await;
+    made.check(to.path());
+}

@@ -25,11 +25,7 @@ impl Fetch {
         if !remote.is_ready() {
             return self.violation(id, Violation::NoHandshake, now);
         }
-        let (first, fast) = (remote.is_first(), remote.fast());
-        // As in a peer: BEP 10's handshake and keep-alives may come before the bitfield.
-        if !matches!(message, Message::Extended { .. } | Message::KeepAlive | Message::Port(_)) {
-            remote.began();
-        }
+        let fast = remote.fast();
         let in_range = |piece: u32| piece < Layout::MAX_PIECES;
         match message {
             Message::KeepAlive | Message::Port(_) | Message::Unknown { .. } | Message::Cancel(_) => {}
@@ -37,10 +33,11 @@ impl Fetch {
             Message::Unchoke => remote.unchoked(true),
             Message::Interested => remote.interested(true),
             Message::NotInterested => remote.interested(false),
-            Message::Bitfield(_) if first => remote.has(message),
-            Message::HaveAll | Message::HaveNone if first && fast => remote.has(message),
-            Message::Bitfield(_) => self.violation(id, Violation::LateBitfield, now),
-            Message::HaveAll | Message::HaveNone if fast => self.violation(id, Violation::LateBitfield, now),
+            // A late one stands for many HAVEs, as in a peer: it has what the first had, and more.
+            Message::Bitfield(_) => remote.has(message),
+            Message::HaveAll if fast => remote.has(message),
+            Message::HaveNone if fast && remote.has_none() => remote.has(message),
+            Message::HaveNone if fast => self.violation(id, Violation::LateHaveNone, now),
             Message::Have(piece) if in_range(piece) => {
                 if !remote.have(piece) {
                     self.disconnect(id, DisconnectReason::TooMany, now);

@@ -50,8 +50,7 @@ pub(super) struct Remote {
 /// What a peer will want to know.
 #[derive(Debug, Default)]
 struct Log {
-    began: bool,
-    /// Its first message, if that says what it has.
+    /// Its last message that says of all pieces which it has.
     pieces: Option<Message>,
     /// Ascending.
     haves: Vec<u32>,
@@ -88,11 +87,6 @@ impl Remote {
         self.theirs.is_some_and(|theirs| theirs.fast())
     }
 
-    /// Whether a message that says which pieces it has would be in its place: the first.
-    pub fn is_first(&self) -> bool {
-        !self.log.began
-    }
-
     /// The id under which it takes `ut_metadata`, and the size it names.
     pub fn metadata(&self) -> Option<(u8, u32)> {
         let said = self.log.said.as_ref()?;
@@ -103,13 +97,13 @@ impl Remote {
         self.log.said.as_ref()?.id(UT_METADATA)
     }
 
-    /// Something other than what may come before the bitfield.
-    pub fn began(&mut self) {
-        self.log.began = true;
-    }
-
     pub fn has(&mut self, pieces: Message) {
         self.log.pieces = Some(pieces);
+    }
+
+    /// It has named no piece.
+    pub fn has_none(&self) -> bool {
+        matches!(self.log.pieces, None | Some(Message::HaveNone)) && self.log.haves.is_empty()
     }
 
     /// False if there are too many.

@@ -428,8 +428,8 @@ fn the_protocol_is_held_to_as_by_a_peer() {
     let block = RawBlock { piece: 0, begin: 0, length: 1 };
     let piece = Message::Piece { piece: 0, begin: 0, data: Bytes::new() };
     for (fast, before, message, violation) in [
-        (true, Some(Message::Unchoke), Message::Bitfield(Bytes::new()), Violation::LateBitfield),
-        (true, Some(Message::HaveNone), Message::HaveAll, Violation::LateBitfield),
+        (true, Some(Message::Have(1)), Message::HaveNone, Violation::LateHaveNone),
+        (true, Some(Message::HaveAll), Message::HaveNone, Violation::LateHaveNone),
         (false, None, Message::HaveAll, Violation::FastNotAgreed),
         (false, None, Message::AllowedFast(1), Violation::FastNotAgreed),
         (false, None, Message::Have(1 << 21), Violation::PieceOutOfRange),

@@ -164,6 +164,15 @@ impl Peer {
         self.update_interest(id);
     }
 
+    /// A bitfield that is not the first message. BEP 3 does not allow it, but aria2 sends one in place of twenty
+    /// HAVEs or more, and all clients take it for those. What it leaves out is not taken back.
+    pub(crate) fn add_remote_pieces(&mut self, id: ConnId, have: &crate::Bitfield, now: Instant) {
+        let layout = self.torrent.layout;
+        for piece in have.iter(&layout) {
+            self.on_have(id, piece.get(), now);
+        }
+    }
+
     pub(crate) fn on_choke(&mut self, id: ConnId, now: Instant) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.peer_choking = true;

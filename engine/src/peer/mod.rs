@@ -321,8 +321,9 @@ impl Peer {
             Message::Interested => self.on_interest(id, true),
             Message::NotInterested => self.on_interest(id, false),
             Message::Have(piece) => self.on_have(id, piece, now),
-            Message::Bitfield(bytes) if first => match Bitfield::from_wire(&self.torrent.layout, &bytes) {
-                Ok(have) => self.set_remote_pieces(id, have, now),
+            Message::Bitfield(bytes) => match Bitfield::from_wire(&self.torrent.layout, &bytes) {
+                Ok(have) if first => self.set_remote_pieces(id, have, now),
+                Ok(have) => self.add_remote_pieces(id, &have, now),
                 Err(_) => self.violation(id, Violation::BadBitfield, now),
             },
             Message::Request(block) => self.on_request(id, block, now),
@@ -331,12 +332,19 @@ impl Peer {
                 self.on_block(id, raw, data, now);
             }
             Message::Cancel(block) => self.on_cancel(id, block, now),
-            Message::HaveAll if first && fast => {
-                self.set_remote_pieces(id, Bitfield::full(&self.torrent.layout), now);
+            Message::HaveAll if fast => {
+                let have = Bitfield::full(&self.torrent.layout);
+                match first {
+                    true => self.set_remote_pieces(id, have, now),
+                    false => self.add_remote_pieces(id, &have, now),
+                }
             }
-            Message::HaveNone if first && fast => {
-                self.set_remote_pieces(id, Bitfield::empty(&self.torrent.layout), now);
-            }
+            Message::HaveNone if fast => match conn.have.count() == 0 {
+                true if first => self.set_remote_pieces(id, Bitfield::empty(&self.torrent.layout), now),
+                // WebTorrent says it once it has the metadata, after much else; no news.
+                true => {}
+                false => self.violation(id, Violation::LateHaveNone, now),
+            },
             Message::Reject(block) if fast => self.on_reject(id, block, now),
             Message::AllowedFast(piece) if fast => self.on_allowed_fast(id, piece, now),
             Message::Suggest(piece) if fast => {
@@ -345,8 +353,6 @@ impl Peer {
                 }
             }
             Message::Extended { id: extension, payload } => self.on_extended(id, extension, &payload, now),
-            Message::Bitfield(_) => self.violation(id, Violation::LateBitfield, now),
-            Message::HaveAll | Message::HaveNone if fast => self.violation(id, Violation::LateBitfield, now),
             Message::HaveAll
             | Message::HaveNone
             | Message::Reject(_)

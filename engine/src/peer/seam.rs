@@ -232,9 +232,9 @@ pub enum Violation {
     /// A bitfield of the wrong length, or with spare bits set (BEP 3).
     #[error("an invalid bitfield")]
     BadBitfield,
-    /// A bitfield, have-all or have-none that was not the first message (BEP 3, BEP 6).
-    #[error("a bitfield that is not the first message")]
-    LateBitfield,
+    /// A have-none from who has said that it has pieces (BEP 6): they are not taken back.
+    #[error("a have-none after pieces")]
+    LateHaveNone,
     /// A piece number that the torrent does not have.
     #[error("a piece out of range")]
     PieceOutOfRange,

@@ -36,10 +36,12 @@ fn the_bitfield_is_the_first_message_or_none() {
     let (conn, _) = bench.greet(6, true);
     let outputs = bench.say(conn, Message::Bitfield(vec![0xff, 0xff].into()));
     assert_violation(&outputs, conn, Violation::BadBitfield);
-    for late in [bench.bitfield(&[1]), Message::HaveAll, Message::HaveNone] {
-        let conn = bench.remote(7, true, &[2]);
-        assert_violation(&bench.say(conn, late), conn, Violation::LateBitfield);
-    }
+    // WebTorrent says that it has nothing once it has the metadata.
+    let conn = bench.remote(7, true, &[]);
+    bench.say(conn, Message::Interested);
+    assert_eq!(sent(&bench.say(conn, Message::HaveNone), conn), []);
+    bench.say(conn, Message::Have(2));
+    assert_violation(&bench.say(conn, Message::HaveNone), conn, Violation::LateHaveNone);
     let (conn, _) = bench.greet(8, false);
     bench.say(conn, Message::KeepAlive);
     bench.say(conn, Message::Port(6881));
@@ -47,6 +49,38 @@ fn the_bitfield_is_the_first_message_or_none() {
     assert_violation(&bench.say(conn, Message::Have(12)), conn, Violation::PieceOutOfRange);
     let (conn, _) = bench.greet(9, false);
     assert_violation(&bench.say(conn, Message::Have(u32::MAX)), conn, Violation::PieceOutOfRange);
+}
+
+#[test]
+fn a_late_bitfield_stands_for_haves() {
+    // aria2 sends one in place of twenty HAVEs or more.
+    let mut setup = Setup::leech(8);
+    setup.have = vec![0, 1];
+    let mut bench = setup.bench();
+    let conn = bench.remote(2, true, &[0]);
+    assert_eq!(sent(&bench.say(conn, bench.bitfield(&[1])), conn), []);
+    assert_eq!(sent(&bench.say(conn, bench.bitfield(&[2, 3])), conn), [Message::Interested]);
+    // What it leaves out is still there.
+    bench.say(conn, bench.bitfield(&[]));
+    let asked = |outputs: &[Output]| {
+        let mut pieces: Vec<u32> = sent(outputs, conn)
+            .iter()
+            .filter_map(|message| match message {
+                Message::Request(block) => Some(block.piece),
+                _ => None,
+            })
+            .collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        pieces
+    };
+    assert_eq!(asked(&bench.say(conn, Message::Unchoke)), [2, 3]);
+    // BEP 6's shorter form of all.
+    let other = bench.remote(3, true, &[0]);
+    assert_eq!(sent(&bench.say(other, Message::HaveAll), other), [Message::Interested]);
+    // Spare bits are no pieces, late or not.
+    let outputs = bench.say(conn, Message::Bitfield(vec![0, 1].into()));
+    assert_violation(&outputs, conn, Violation::BadBitfield);
 }
 
 #[test]

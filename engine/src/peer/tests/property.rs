@@ -170,7 +170,6 @@ fn pickers() -> impl Strategy<Value = &'static str> {
 struct Remote {
     fast: bool,
     ready: bool,
-    began: bool,
     choking: bool,
     have: Bitfield,
     allowed: Vec<u32>,
@@ -235,7 +234,6 @@ impl Model {
                 let remote = Remote {
                     fast: false,
                     ready: false,
-                    began: false,
                     choking: true,
                     have: Bitfield::empty(&layout),
                     allowed: Vec::new(),
@@ -250,9 +248,6 @@ impl Model {
             }
             Input::Message { conn, message } => {
                 let Some(remote) = self.open.get_mut(conn).filter(|remote| remote.ready) else { return };
-                let first = !remote.began;
-                remote.began |=
-                    !matches!(message, Message::Extended { .. } | Message::KeepAlive | Message::Port(_));
                 match message {
                     Message::Choke => {
                         remote.choking = true;
@@ -264,10 +259,14 @@ impl Model {
                     Message::Have(piece) => {
                         layout.piece(*piece).map(|piece| remote.have.insert(piece));
                     }
-                    Message::Bitfield(bytes) if first => {
-                        remote.have = Bitfield::from_wire(&layout, bytes).unwrap_or(Bitfield::empty(&layout));
+                    // Early or late, they add to what it has.
+                    Message::Bitfield(bytes) => {
+                        let more = Bitfield::from_wire(&layout, bytes).unwrap_or(Bitfield::empty(&layout));
+                        for piece in more.iter(&layout) {
+                            remote.have.insert(piece);
+                        }
                     }
-                    Message::HaveAll if first && remote.fast => remote.have = Bitfield::full(&layout),
+                    Message::HaveAll if remote.fast => remote.have = Bitfield::full(&layout),
                     Message::AllowedFast(piece) => remote.allowed.push(*piece),
                     Message::Reject(raw) => {
                         remove(&mut remote.asked, *raw);

@@ -1,0 +1,126 @@
+//! Processes that never outlive the test: each leads a group of its own, which is killed when it is dropped.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use crate::time::Deadline;
+use crate::{Outcome, fail};
+
+/// How long a client may take to open a port.
+const START: Duration = Duration::from_secs(40);
+
+/// A running program and what it printed.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it in `work`, which is its home too; what it prints goes to a file there. With `lines`, its input
+    /// and output are ours instead.
+    pub fn spawn(mut command: Command, work: &Path, lines: bool) -> Outcome<Self> {
+        let log = work.join("log");
+        let file = File::options().create(true).append(true).open(&log)?;
+        command.current_dir(work).env("HOME", work).env("TERM", "xterm").process_group(0);
+        command.envs(
+            [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache")]
+                .map(|(name, below)| (name, work.join(below))),
+        );
+        match lines {
+            true => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
+            false => command.stdin(Stdio::null()).stdout(file.try_clone()?),
+        };
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.stderr(file).spawn().map_err(|error| format!("{program}: {error}"))?;
+        Ok(Self { child, log })
+    }
+
+    /// Its input and output, once, if they are ours.
+    pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.child.stdin.take().zip(self.child.stdout.take())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it takes connections at `addr`.
+    pub fn wait_port(&mut self, addr: SocketAddr) -> Outcome {
+        let deadline = Deadline::after(START);
+        while !deadline.over() {
+            if !self.alive() {
+                return fail(format!("it ended before it listened at {addr}: {}", self.tail()));
+            }
+            if TcpStream::connect_timeout(&addr, Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        fail(format!("it never listened at {addr}: {}", self.tail()))
+    }
+
+    /// Waits until it has ended; `false` if it has not within `limit`.
+    pub fn wait_end(&mut self, limit: Duration) -> bool {
+        let deadline = Deadline::after(limit);
+        while self.alive() {
+            if deadline.over() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
+    /// The last it printed.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text[text.len().saturating_sub(3000)..]).into_owned();
+        let lines: Vec<&str> = text.lines().rev().take(25).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Asks it to end, as Ctrl-C would.
+    pub fn interrupt(&self) {
+        signal("INT", &self.child.id().to_string());
+    }
+
+    /// Ends it and all it has started, at once.
+    pub fn kill(&mut self) {
+        signal("KILL", &format!("-{}", self.child.id()));
+        // It may have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The standard library sends no other signal than SIGKILL, and none to a group.
+fn signal(name: &str, whom: &str) {
+    let sent =
+        Command::new("sh").args(["-c", &format!("kill -{name} {whom}")]).stderr(Stdio::null()).status();
+    // There may be no one left.
+    let _: io::Result<_> = sent;
+}
+
+/// Where a program is, if it is installed.
+pub fn find(program: &str) -> Outcome<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file()).ok_or_else(|| format!("{program} is not installed").into())
+}

@@ -1,0 +1,180 @@
+//! What came of the cases: kept from run to run below the target folder, and written to `docs/interop.md` with
+//! `SWARMLAB_BLESS=1`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::cases::{CASES, Moved};
+use crate::others::{self, OURS};
+use crate::trackers;
+
+/// What a case came to.
+pub enum Verdict {
+    Passed(Moved),
+    /// The client cannot do it.
+    Cannot(String),
+    Failed(String),
+}
+
+/// How fast something was, or how long it took where nothing was moved.
+pub fn rate(moved: &Moved) -> String {
+    let seconds = moved.time.as_secs_f64();
+    match moved.bytes > 0 && seconds > 0.0 {
+        true => format!("{:.0} MiB/s", moved.bytes as f64 / seconds / f64::from(1 << 20)),
+        false => format!("after {seconds:.0} s"),
+    }
+}
+
+/// Where those are kept.
+const THROUGHPUT: &str = "throughput";
+
+static ALL: Mutex<BTreeMap<(String, String), Value>> = Mutex::new(BTreeMap::new());
+
+fn store() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-results.json")
+}
+
+/// Notes what came of a case with a client.
+pub fn note(who: &str, version: &str, case: &str, verdict: &Verdict) {
+    let mut value = json!({"version": version});
+    match verdict {
+        Verdict::Passed(moved) => {
+            value["bytes"] = moved.bytes.into();
+            value["seconds"] = moved.time.as_secs_f64().into();
+            value["remark"] = moved.remark.into();
+        }
+        Verdict::Cannot(why) => value["cannot"] = why.as_str().into(),
+        Verdict::Failed(why) => value["failed"] = why.lines().next().unwrap_or_default().into(),
+    }
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.insert((who.to_owned(), case.to_owned()), value);
+}
+
+/// Notes the rates of transfers that had the machine for themselves.
+pub fn note_throughput(value: Value) {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.insert((THROUGHPUT.to_owned(), "all".to_owned()), value);
+}
+
+/// Puts this run's results over those of earlier ones, and writes the document if asked to.
+pub fn finish() -> Outcome {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let stored = std::fs::read(store()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let mut stored: Value = stored.unwrap_or_else(|| json!({}));
+    for ((who, case), value) in &*all {
+        stored[who][case] = value.clone();
+    }
+    std::fs::write(store(), serde_json::to_vec_pretty(&stored)?)?;
+    if std::env::var_os("SWARMLAB_BLESS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/interop.md");
+        std::fs::write(path, document(&stored))?;
+    }
+    Ok(())
+}
+
+/// A cell, and what it has to say below the table.
+fn cell(result: &Value, notes: &mut Vec<String>) -> String {
+    let mut noted = |mark: &str, why: &Value| {
+        let why = why.as_str().unwrap_or_default().to_owned();
+        let at = notes.iter().position(|note| *note == why).unwrap_or_else(|| {
+            notes.push(why);
+            notes.len() - 1
+        });
+        format!("{mark} ({})", at + 1)
+    };
+    if result.is_null() {
+        return "not run".to_owned();
+    }
+    if !result["failed"].is_null() {
+        return noted("**fails**", &result["failed"]);
+    }
+    if !result["cannot"].is_null() {
+        return noted("cannot", &result["cannot"]);
+    }
+    let time = Duration::from_secs_f64(result["seconds"].as_f64().unwrap_or(0.0));
+    let rate = rate(&Moved { bytes: result["bytes"].as_u64().unwrap_or(0), time, remark: None });
+    if result["remark"].is_null() { rate } else { noted(&rate, &result["remark"]) }
+}
+
+fn version(results: &Value) -> &str {
+    let mut each = results.as_object().into_iter().flat_map(|cases| cases.values());
+    each.find_map(|result| result["version"].as_str()).unwrap_or("not here")
+}
+
+/// The part about speed, if that was measured.
+fn throughput(measured: &Value) -> String {
+    let Some(rows) = measured["rows"].as_array() else { return String::new() };
+    let rate = |value: &Value| value.as_f64().unwrap_or(0.0);
+    let base = rows.first().map_or(1.0, |row| rate(&row["rate"]));
+    let build =
+        if measured["checked"] == true { "with the assertions of a test build" } else { "as released" };
+    let rounds = &measured["rounds"];
+    let mut text = format!(
+        "\n## Throughput\n\n\
+         1 GiB over loopback, one core for each side, all pairs in turn in one run; the median of {rounds}.\n\
+         From the first piece to the last. Ours was built {build}. The floor:\n\
+         hashing alone is {:.0} MiB/s on one core, and copying alone, from a socket to a file, {:.0} MiB/s.\n\n\
+         | from | to | MiB/s | of libtorrent to itself |\n|---|---|---|---|\n",
+        rate(&measured["hashing"]),
+        rate(&measured["copying"]),
+    );
+    for row in rows {
+        let name = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let here = rate(&row["rate"]);
+        let _ = writeln!(text, "| {} | {} | {here:.0} | {:.2} |", name("seed"), name("leech"), here / base);
+    }
+    text
+}
+
+fn document(results: &Value) -> String {
+    let mut text = String::from(
+        "# Real clients and trackers\n\n\
+         Written by `SWARMLAB_BLESS=1 cargo test -p client --features real-clients`, which tried each of these\n\
+         on one machine, in a network where nothing else is. Every file was held against its SHA-1. The rates are\n\
+         what was moved over the time from the first dial, with what a client takes to come to speed, on a machine\n\
+         that did other things: they tell what waits, and no more. Where nothing is moved to speak of, it is the time.\n",
+    );
+    let mut notes = Vec::new();
+    let others: Vec<&str> = others::OTHERS.iter().map(|kind| kind.name).collect();
+    text += "\n## Clients\n\n| | ";
+    text += &others.join(" | ");
+    text += " |\n|---|";
+    text += &"---|".repeat(others.len());
+    text += "\n| version | ";
+    text += &others.iter().map(|who| version(&results[who])).collect::<Vec<_>>().join(" | ");
+    text += " |\n";
+    for case in &CASES {
+        let cells: Vec<String> =
+            others.iter().map(|who| cell(&results[who][case.name], &mut notes)).collect();
+        let _ = writeln!(text, "| {} | {} |", case.title, cells.join(" | "));
+    }
+    text += "\n## Trackers\n\n\
+             From one of ours to another, who know only the tracker, 16 MiB.\n\n\
+             | tracker | version | ours, HTTP | ours, UDP |\n|---|---|---|---|\n";
+    for kind in trackers::OTHERS.into_iter().chain([&trackers::OURS]) {
+        let result = &results[kind.name];
+        let cells = ["http", "udp"].map(|case| cell(&result[case], &mut notes));
+        let _ = writeln!(text, "| {} | {} | {} |", kind.name, version(result), cells.join(" | "));
+    }
+    let everyone = &results[OURS.name]["everyone"];
+    let _ = writeln!(
+        text,
+        "\n## All of them in one swarm\n\n\
+        From one seed of ours to one of each, 64 MiB, found by our tracker and by each other: {} together.",
+        cell(everyone, &mut notes)
+    );
+    text += &throughput(&results[THROUGHPUT]["all"]);
+    if !notes.is_empty() {
+        text += "\n## Notes\n\n";
+        for (at, note) in notes.iter().enumerate() {
+            let _ = writeln!(text, "{}. {note}", at + 1);
+        }
+    }
+    text
+}
