@@ -15,6 +15,7 @@ mod process;
 mod report;
 mod throughput;
 mod time;
+mod torrents;
 mod trackers;
 mod wire;
 
@@ -105,6 +106,13 @@ fn trials() -> Vec<Trial> {
     }
     all.push(Trial::ignorable_test("everyone", || {
         carry_out(OURS.name, OURS.version, "everyone", cases::everyone)
+    }));
+    all.push(Trial::ignorable_test("mktorrent", || match torrents::same_as_mktorrent() {
+        Ok(()) => Ok(Completion::Completed),
+        Err(error) => match error.downcast::<Cannot>() {
+            Ok(cannot) => Ok(Completion::ignored_with(cannot.0)),
+            Err(error) => Err(error.to_string().into()),
+        },
     }));
     // The drivers themselves: on demand.
     let reference = OTHERS[0];
