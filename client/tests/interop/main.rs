@@ -5,7 +5,8 @@
 //!   with commas between): then it fails.
 //! - Everything runs in a network of its own where nothing is reachable, if the system allows that, and in a
 //!   process namespace of its own, so that no client outlives the tests, however they end.
-//! - Nothing depends on speed: what never ends fails after minutes.
+//! - Nothing depends on speed: what never ends fails after minutes. With `SWARMLAB_RETRY` a case that fails is tried
+//!   once more, and says so: other people's clients have bad days.
 
 mod cases;
 mod isolation;
@@ -60,14 +61,22 @@ fn carry_out(
     who: &str,
     version: fn() -> Outcome<String>,
     case: &str,
-    run: impl FnOnce() -> Outcome<Moved>,
+    run: impl Fn() -> Outcome<Moved>,
 ) -> Result<Completion, Failed> {
     let version = match version() {
         Ok(version) => version,
         Err(why) if required(who) => return Err(format!("{who} is required: {why}").into()),
         Err(why) => return Ok(Completion::ignored_with(why.to_string())),
     };
-    let verdict = match run() {
+    let mut result = run();
+    if let Err(error) = &result
+        && error.downcast_ref::<Cannot>().is_none()
+        && std::env::var_os("SWARMLAB_RETRY").is_some()
+    {
+        println!("    once more, after: {error}");
+        result = run();
+    }
+    let verdict = match result {
         Ok(moved) => Verdict::Passed(moved),
         Err(error) => match error.downcast::<Cannot>() {
             Ok(cannot) => Verdict::Cannot(cannot.0),
