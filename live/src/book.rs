@@ -111,11 +111,6 @@ impl Book {
         self.pages().peers.len()
     }
 
-    /// Peers that are to come.
-    pub fn expected(&self, spec: &Spec) -> usize {
-        spec.groups.iter().map(|group| group.count as usize).sum()
-    }
-
     /// The swarm now.
     pub async fn sample(&self, time: f64) -> record::Sample {
         let handles: Vec<(usize, TorrentHandle)> = {

@@ -21,7 +21,7 @@ use engine::{Layout, Seed};
 use record::End;
 use simulator::Progress;
 use simulator::population;
-use simulator::spec::{Arrival, Behaviour, Group, Leave, Spec, Until};
+use simulator::spec::{Arrival, Behaviour, Leave, Spec, Until};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -75,6 +75,9 @@ pub enum LiveError {
     /// A peer's files.
     #[error("a peer's files: {0}")]
     Files(String),
+    /// What a peer told was not read in time: the record would have holes.
+    #[error("{0} alerts of a peer were lost: the machine is too slow for this many peers")]
+    Missed(u64),
     /// A peer is gone that was to stay.
     #[error("a peer has ended")]
     Gone,
@@ -166,11 +169,14 @@ async fn carry_out(
     let tracker = TrackerServer::start(settings).await?;
     let at = tracker.http_addrs().first().copied().ok_or(LiveError::Gone)?;
     let (end, over) = watch::channel(false);
+    let members = members(spec, Seed(seed));
+    let (to_come, leechers) = (members.len(), leechers(spec, &members));
+    let to_settle: u32 = leechers.iter().sum();
     let world = Arc::new(World {
         content: Content::make(spec, Seed(seed))?,
         tracker: format!("http://{at}/announce"),
         book: Book::new(&layout),
-        waiting: spec.groups.iter().map(|group| watch::Sender::new(leechers(group))).collect(),
+        waiting: leechers.into_iter().map(watch::Sender::new).collect(),
         start: Instant::now(),
         over,
         seed: Seed(seed),
@@ -178,8 +184,6 @@ async fn carry_out(
         tap,
     });
     let mut tasks = tokio::task::JoinSet::new();
-    let members = members(spec, Seed(seed));
-    let to_come = members.iter().filter(|member| !spec.groups[member.group].seed).count() as u32;
     for member in members {
         tasks.spawn(peer::take_part(member, world.clone()));
     }
@@ -195,13 +199,13 @@ async fn carry_out(
             ended.map_err(|error| LiveError::Io("run a peer", error.into()))??;
         }
         let settled = world.book.settled();
-        if spec.until == Until::AllComplete && settled >= to_come {
+        if spec.until == Until::AllComplete && settled >= to_settle {
             break End::Done;
         }
         if now >= spec.time_limit {
             break End::TimeLimit;
         }
-        let waits = world.book.arrived() < world.book.expected(spec);
+        let waits = world.book.arrived() < to_come;
         if sample.downloaded > last.1 || waits {
             last = (now, sample.downloaded);
         } else if now - last.0 > STUCK_AFTER && spec.until == Until::AllComplete {
@@ -211,9 +215,9 @@ async fn carry_out(
         let goes_on = progress(Progress {
             time: now.as_secs_f64(),
             settled,
-            leechers: to_come,
+            leechers: to_settle,
             pieces: world.book.pieces(),
-            pieces_in_all: u64::from(to_come) * pieces,
+            pieces_in_all: u64::from(to_settle) * pieces,
         });
         if !goes_on {
             return Err(LiveError::Interrupted);
@@ -230,8 +234,13 @@ async fn carry_out(
     Ok(record::Run { ended_at, end: reason, peers: world.book.peers(), series, ..blank })
 }
 
-fn leechers(group: &Group) -> u32 {
-    if group.seed { 0 } else { group.count }
+/// How many leechers of each group are to come.
+fn leechers(spec: &Spec, members: &[Member]) -> Vec<u32> {
+    let mut counts = vec![0; spec.groups.len()];
+    for member in members.iter().filter(|member| !spec.groups[member.group].seed) {
+        counts[member.group] += 1;
+    }
+    counts
 }
 
 /// Everybody who is to come, in order of group and arrival.

@@ -131,6 +131,7 @@ async fn stay(
                     leaves = Instant::now() + stays(group.leave, &mut member.rng).unwrap_or(NEVER);
                 }
                 Alert::FileError { error, .. } => return Err(LiveError::Files(error)),
+                Alert::Dropped(lost) => return Err(LiveError::Missed(lost)),
                 _ => {}
             },
         }

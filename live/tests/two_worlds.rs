@@ -7,7 +7,7 @@ use engine::Layout;
 use engine::peer::Seam;
 use harness::conduct::Conduct;
 use record::End;
-use simulator::spec::{Group, Latency, Leave, Network, Spec, Tracker, Transport};
+use simulator::spec::{Arrival, Group, Latency, Leave, Network, Spec, Tracker, Transport};
 use simulator::{Options, Stack};
 
 const MS: Duration = Duration::from_millis(1);
@@ -70,6 +70,25 @@ fn a_swarm_on_loopback_takes_as_long_as_a_simulated_one() {
         let conduct = conduct.lock().expect("nobody panics");
         assert!(conduct.messages() > 100, "peer {place} sent {} messages", conduct.messages());
         assert_eq!(conduct.breaches(), [], "peer {place}");
+    }
+}
+
+#[test]
+fn who_a_trace_does_not_name_is_not_waited_for() {
+    let mut spec = spec();
+    spec.content = 1 << 20;
+    spec.time_limit = Duration::from_secs(60);
+    let trace = Arrival::Trace([MS, 2 * MS].into());
+    spec.groups[1] = Group { arrival: trace, ..Group::leechers("leechers", 4, 2_000_000, None) };
+    let after = Arrival::After { group: 1, delay: MS };
+    spec.groups.push(Group { arrival: after, ..Group::leechers("late", 1, 2_000_000, None) });
+    let spec = Arc::new(spec);
+    let simulated = simulator::run(&spec, 3, Options::default(), None, |_| true).expect("it runs");
+    let live = live::run(&spec, 3, None, |_| true).expect("it runs");
+    for run in [simulated, live] {
+        assert_eq!(run.end, End::Done);
+        let complete = run.peers.iter().filter(|peer| peer.completed.is_some()).count();
+        assert_eq!((run.peers.len(), complete), (4, 3), "the seed, two of the trace, and the one after them");
     }
 }
 

@@ -116,6 +116,8 @@ impl World {
             match times {
                 Some(times) => {
                     self.to_settle -= if group.seed { 0 } else { group.count - times.len() as u32 };
+                    // Whom a trace does not name never comes, and is waited for by nobody.
+                    self.members[i].truncate(times.len());
                     let members: Vec<u32> = self.members[i].clone();
                     for (&host, time) in members.iter().zip(times) {
                         self.queue.push(Event::new(nanos(time), host, Class::Join, 0, 0, host));
@@ -212,7 +214,8 @@ impl World {
 
     /// What a look from outside at this point of the grid says.
     pub fn outlook(&mut self) -> Outlook {
-        let coming = self.hosts.iter().any(|host| host.facts.arrived.is_none());
+        let mut members = self.members.iter().flatten();
+        let coming = members.any(|&host| self.hosts[host as usize].facts.arrived.is_none());
         if self.shared.spec.until == Until::AllComplete && self.tally.settled >= self.to_settle {
             return Outlook::Done;
         }
