@@ -166,7 +166,7 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
         record = live::beside(record, &scenario, quiet, stop)?;
     }
     if stop.load(Ordering::Relaxed) && record.partial {
-        return interrupted(&record, jobs.len(), &saver);
+        return interrupted(&record, jobs.len(), live, &saver);
     }
     let mut written = vec![saver.write(&record)?];
     written.extend(reports::write(&record, &folder)?);
@@ -178,18 +178,19 @@ fn carry_out(plan: Plan, quiet: bool, stop: &AtomicBool, out: &mut impl Write) -
     Ok(Exit::Ok)
 }
 
-fn interrupted(record: &Record, all: usize, saver: &Saver<'_>) -> Outcome {
+fn interrupted(record: &Record, jobs: usize, live: bool, saver: &Saver<'_>) -> Outcome {
     if record.runs.is_empty() {
         saver.forget();
         note("interrupted before a run had ended: nothing is written");
         return Ok(Exit::Interrupted);
     }
     let path = saver.write(record)?;
-    note(&format!(
-        "interrupted: {} of {} kept in {}; the same command with --resume makes the others",
-        record.runs.len(),
-        counted(all as u64, "run"),
-        path.display()
-    ));
+    // Each run of --live is made in both worlds, and none of them is taken up again.
+    let (all, then) = match live {
+        true => (2 * jobs, ""),
+        false => (jobs, "; the same command with --resume makes the others"),
+    };
+    let (kept, all) = (record.runs.len(), counted(all as u64, "run"));
+    note(&format!("interrupted: {kept} of {all} kept in {}{then}", path.display()));
     Ok(Exit::Interrupted)
 }
