@@ -181,6 +181,44 @@ async fn a_udp_tracker_that_comes_late_is_asked_again() {
     wait(&mut alerts, "a reply", |alert| matches!(alert, Alert::TrackerReply { .. }).then_some(())).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tracker_that_wants_to_be_left_alone_is_and_the_next_is_asked() {
+    for retry in ["8:retry in5:never", "8:retry ini5e"] {
+        let tracker = tracker(None).await;
+        let body = format!("d14:failure reason6:closed{retry}e");
+        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{body}").into_bytes();
+        let first = format!("http://{}/announce", server(vec![answer; 9]).await);
+        let trackers = vec![vec![first.clone()], vec![http_url(&tracker)]];
+        let (made, home) =
+            (single("alone", 50_000, 16384, Extra { private: false, trackers }), tempdir().unwrap());
+        made.write(home.path());
+        let seed = session().await;
+        let mut alerts = seed.alerts();
+        let torrent = seed.add_torrent(AddTorrentParams::metainfo(made.metainfo, home.path())).unwrap();
+        let mut refusals = 0;
+        // It starts, stops, and starts again.
+        for _ in 0..3 {
+            wait(&mut alerts, "a reply", |alert| match alert {
+                Alert::TrackerError { url, error, .. } => {
+                    assert_eq!((url, error.as_str()), (&first, "the tracker refuses: closed"));
+                    refusals += 1;
+                    None
+                }
+                Alert::TrackerReply { .. } => Some(()),
+                _ => None,
+            })
+            .await;
+            if torrent.status().await.unwrap().paused {
+                torrent.resume().await.unwrap();
+            } else {
+                torrent.pause().await.unwrap();
+            }
+        }
+        assert_eq!(refusals, 1, "{retry}");
+        seed.close().await;
+    }
+}
+
 /// A server that answers each connection with the next of these, whatever it is asked.
 async fn server(answers: Vec<Vec<u8>>) -> SocketAddr {
     let listener = TcpListener::bind(local()).await.unwrap();

@@ -37,7 +37,7 @@ use crate::peer::{
 use crate::rng::Seed;
 use crate::time::Instant;
 use crate::tracker::announcer::{self, Announcer, AnnouncerConfig};
-use crate::tracker::{AnnounceReply, Retry};
+use crate::tracker::{AnnounceError, AnnounceReply, Retry};
 use crate::wire::extension::{METADATA_ID, PEX_ID, UT_METADATA, UT_PEX};
 use crate::wire::{ExtendedHandshake, Handshake, InfoHash, METADATA_PIECE, Message};
 
@@ -277,7 +277,7 @@ impl Fetch {
         }
     }
 
-    fn on_announced(&mut self, reply: Result<AnnounceReply, String>, now: Instant) {
+    fn on_announced(&mut self, reply: Result<AnnounceReply, AnnounceError>, now: Instant) {
         match reply {
             Ok(reply) => {
                 self.announcer.reply(now, Ok(&reply));
@@ -287,7 +287,7 @@ impl Fetch {
                     self.discover(&reply.peers, now);
                 }
             }
-            Err(_) => self.announcer.reply(now, Err(Retry::Unsaid)),
+            Err(error) => self.announcer.reply(now, Err(error.retry())),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::bencode::Item;
 use crate::bitfield::Bitfield;
 use crate::peer::{Peer, Policy};
 use crate::testing::{Machine, Net, addr};
+use crate::tracker::AnnounceError;
 use crate::wire::{MetadataMessage, PeerId, RawBlock};
 use crate::{Metainfo, choker, picker};
 
@@ -508,7 +509,7 @@ proptest! {
                 7 => say(Message::HaveAll),
                 8 => say(extended("d1:md11:ut_metadatai0eee")),
                 9 if open.remove(&conn) => Input::Closed { conn },
-                10 => Input::Announced(Err("no".into())),
+                10 => Input::Announced(Err(AnnounceError::unanswered("no"))),
                 _ => {
                     now = now + Duration::from_millis(number.into());
                     Input::Timeout

@@ -79,7 +79,7 @@ fn input_parts(input: &Input) -> Parts {
             });
             ("announced", None, fields)
         }
-        Input::Announced(Err(reason)) => ("announce-failed", None, json!({ "reason": reason })),
+        Input::Announced(Err(error)) => ("announce-failed", None, json!({ "reason": error.to_string() })),
         Input::Stop => ("stop", None, Value::Null),
     }
 }
