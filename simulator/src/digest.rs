@@ -121,6 +121,10 @@ impl HostDigest {
                 self.bytes(error.to_string().as_bytes());
             }
             Input::Stop => self.word(14),
+            Input::Named { peers } => {
+                self.word(15);
+                peers.iter().for_each(|addr| self.addr(*addr));
+            }
         }
         self.0 = mix(self.0);
     }

@@ -157,7 +157,8 @@ pub struct AddTorrentParams {
     pub source: Source,
     /// The folder that its files are, or go, below.
     pub save_path: PathBuf,
-    /// Peers to ask, beside those of trackers and of the magnet link.
+    /// Peers to ask, beside those of trackers and of the magnet link; of a private torrent too, as with
+    /// [`add_peers`](super::TorrentHandle::add_peers).
     pub peers: Vec<SocketAddr>,
     /// Trackers in tiers; what becomes of the metainfo's own, see [`TorrentFlags::OVERRIDE_TRACKERS`].
     pub trackers: Vec<Vec<String>>,

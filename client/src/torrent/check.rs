@@ -151,7 +151,7 @@ impl Torrent {
     pub(super) fn enter(&mut self) {
         self.feed(Input::Start);
         let peers = self.known.clone();
-        self.feed(Input::Discovered { peers });
+        self.feed(Input::Named { peers });
     }
 
     /// Hashes everything again.

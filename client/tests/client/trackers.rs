@@ -58,10 +58,7 @@ async fn swarm(url: String, tracker: &TrackerServer, private: bool) {
     for _ in 0..9 {
         let (leech, folder) = (session().await, tempdir().unwrap());
         let alerts = leech.alerts();
-        let mut params = AddTorrentParams::metainfo(made.metainfo.clone(), folder.path());
-        // Of a private torrent, this is not a peer that counts (BEP 27).
-        params.peers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1));
-        leech.add_torrent(params).unwrap();
+        leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), folder.path())).unwrap();
         leeches.push((leech, folder, alerts));
     }
     for (_, folder, alerts) in &mut leeches {
@@ -92,7 +89,7 @@ async fn ten_peers_meet_over_udp_in_a_private_torrent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_private_torrent_has_peers_from_its_tracker_alone() {
+async fn a_private_torrent_has_the_peers_that_its_user_names() {
     let extra = || Extra { private: true, trackers: Vec::new() };
     let (made, from, to) =
         (single("secret", 100_000, 16384, extra()), tempdir().unwrap(), tempdir().unwrap());
@@ -100,16 +97,43 @@ async fn a_private_torrent_has_peers_from_its_tracker_alone() {
     let (seed, leech) = (session().await, session().await);
     let mut alerts = leech.alerts();
     seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
-    let mut params = AddTorrentParams::metainfo(made.metainfo.clone(), to.path());
-    params.peers.push(addr(&seed));
-    let torrent = leech.add_torrent(params).unwrap();
+    let torrent = leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), to.path())).unwrap();
     state(&mut alerts, TorrentState::Downloading).await;
+    assert_eq!(torrent.peers().await.unwrap(), [], "nobody has told it of the seed");
     torrent.add_peers(vec![addr(&seed)]).await.unwrap();
-    assert_eq!(torrent.peers().await.unwrap(), []);
+    finished(&mut alerts).await;
+    made.check(to.path());
     leech.close().await;
-    while let Some(alert) = alerts.try_next() {
-        assert!(!matches!(alert, Alert::PeerConnected { .. }));
-    }
+    seed.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_named_again_is_dialled_again_at_once() {
+    let (made, from, to) =
+        (single("late", 100_000, 16384, Extra::default()), tempdir().unwrap(), tempdir().unwrap());
+    made.write(from.path());
+    let place = TcpListener::bind(local()).await.unwrap();
+    let at = place.local_addr().unwrap();
+    drop(place);
+    let leech = session().await;
+    let mut alerts = leech.alerts();
+    let params = AddTorrentParams::metainfo(made.metainfo.clone(), to.path());
+    let torrent = leech.add_torrent(AddTorrentParams { peers: vec![at], ..params }).unwrap();
+    state(&mut alerts, TorrentState::Downloading).await;
+    // Nobody listens: this fails within milliseconds on loopback.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let seed = Session::new(Settings { listen: vec![at], ..settings() }).await.unwrap();
+    let mut seeding = seed.alerts();
+    seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
+    state(&mut seeding, TorrentState::Seeding).await;
+    let start = tokio::time::Instant::now();
+    torrent.add_peers(vec![at]).await.unwrap();
+    finished(&mut alerts).await;
+    // On its own it would have waited for a minute.
+    assert!(start.elapsed() < Duration::from_secs(50), "{:?}", start.elapsed());
+    made.check(to.path());
+    leech.close().await;
+    seed.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

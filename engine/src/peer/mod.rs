@@ -205,6 +205,7 @@ impl Peer {
             // BEP 27: the peers of a private torrent come from its tracker alone.
             Input::Discovered { .. } if self.torrent.private => {}
             Input::Discovered { peers } => self.on_discovered(&peers, now),
+            Input::Named { peers } => self.on_named(&peers, now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
         }

@@ -90,6 +90,13 @@ pub enum Input {
         /// The addresses.
         peers: Vec<SocketAddr>,
     },
+    /// Addresses that the user names. They are dialled before all others, and at once, however lately they
+    /// have failed. Those of a private torrent too: BEP 27 has a client find peers by the tracker alone, and
+    /// what its user tells it, it has not found (libtorrent's `connect_peer` is as free).
+    Named {
+        /// The addresses.
+        peers: Vec<SocketAddr>,
+    },
     /// What the tracker said to the last [`Output::Announce`]; `Err`: that it refuses, or did not answer. What is said to an earlier one is not to be told: after a `Stop` and a `Start` it would be taken
     /// for the answer to `started`.
     Announced(Result<Box<AnnounceReply>, AnnounceError>),
