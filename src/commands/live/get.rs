@@ -9,9 +9,10 @@ use client::{AddTorrentParams, Settings};
 use engine::Magnet;
 
 use super::line::Line;
-use super::{End, NOTES, add, open, read_torrent, settings, wait_for, watch};
+use super::{End, add, open, read_torrent, settings, wait_for, watch};
 use crate::cli::Get;
 use crate::commands::Outcome;
+use crate::commands::create::NOTES;
 use crate::failure::{Exit, Failure};
 use crate::output::{safe, size};
 

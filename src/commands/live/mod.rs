@@ -23,8 +23,6 @@ use crate::stop;
 
 /// Between two looks at the torrent and at Ctrl-C.
 const LOOK: Duration = Duration::from_millis(200);
-/// The folder in the download folder where it is noted what is there.
-const NOTES: &str = ".swarmlab";
 
 /// Runs what waits for sockets.
 fn wait_for(work: impl Future<Output = Outcome>) -> Outcome {
@@ -83,12 +81,14 @@ async fn watch(
     mut over: impl FnMut(&TorrentStatus) -> bool,
 ) -> Result<End, Failure> {
     let stop = stop::watch();
+    // What goes wrong again and again is told once.
+    let mut told = None;
     loop {
         if stop.load(Ordering::Relaxed) {
             return Ok(End::Interrupted);
         }
         while let Some(alert) = alerts.try_next() {
-            heed(&alert, line)?;
+            heed(&alert, line, &mut told)?;
         }
         // It is in the session until the session is closed.
         let status = torrent.status().await.map_err(|gone| Failure::Io(gone.to_string()))?;
@@ -101,7 +101,7 @@ async fn watch(
 }
 
 /// What a person wants to know of an alert.
-fn heed(alert: &Alert, line: &line::Line) -> Result<(), Failure> {
+fn heed(alert: &Alert, line: &line::Line, told: &mut Option<String>) -> Result<(), Failure> {
     if line.verbose {
         line.above(|| note(&safe(&format!("{alert:?}"))));
     }
@@ -114,7 +114,10 @@ fn heed(alert: &Alert, line: &line::Line) -> Result<(), Failure> {
         Alert::TrackerReply { url, warning: Some(warning), .. } => {
             line.above(|| note(&format!("tracker {}: {}", safe(url), safe(warning))));
         }
-        Alert::ResumeFailed { error, .. } => line.above(|| note(error)),
+        Alert::ResumeFailed { error, .. } if told.as_ref() != Some(error) => {
+            line.above(|| note(error));
+            *told = Some(error.clone());
+        }
         _ => {}
     }
     Ok(())
