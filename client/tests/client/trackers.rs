@@ -20,7 +20,7 @@ fn local() -> SocketAddr {
 }
 
 async fn tracker(allow: Option<BTreeSet<InfoHash>>) -> TrackerServer {
-    let config = TrackerConfig { min_interval: Duration::from_secs(1), ..TrackerConfig::default() };
+    let config = TrackerConfig { min_interval: Duration::from_secs(1), ..TrackerConfig::server() };
     let settings = TrackerSettings {
         http: vec![local()],
         udp: vec![local()],
@@ -361,6 +361,22 @@ async fn seeds_part_once_both_are_complete() {
     let reason = reason.await;
     let both = Closed::Ours(engine::peer::DisconnectReason::BothComplete);
     assert!(reason == both || matches!(reason, Closed::Theirs | Closed::Broken(_)), "{reason}");
+}
+
+/// rqbit announces so before it has the metadata, where others make up a number.
+#[tokio::test]
+async fn who_says_that_it_needs_nothing_hears_of_seeds() {
+    let tracker = TrackerServer::start(TrackerSettings { http: vec![local()], ..TrackerSettings::default() });
+    let tracker = tracker.await.unwrap();
+    let ask = async |id: &str, port: u16| {
+        let hash = "a".repeat(20);
+        let query = format!("info_hash={hash}&peer_id={}&port={port}&left=0&event=started", id.repeat(20));
+        let url = Url::parse(&format!("{}?{query}", http_url(&tracker))).unwrap();
+        let body = get(url, HttpLimits { time: LONG, body: 1000 }, &[]).await.unwrap();
+        AnnounceReply::from_bytes(&body).unwrap().peers
+    };
+    assert_eq!(ask("x", 1001).await, []);
+    assert_eq!(ask("y", 1002).await, [SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1001)]);
 }
 
 #[tokio::test]
