@@ -127,6 +127,29 @@ fn what_was_seeded_before_is_hashed_again_only_if_it_has_changed() {
 }
 
 #[test]
+fn a_peer_that_is_named_may_start_later() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bytes = content(100_000);
+    fs::write(there.path().join("film"), &bytes).unwrap();
+    fs::write(here.path().join("film.torrent"), torrent(&bytes, 16384).to_bytes()).unwrap();
+    let place = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = place.local_addr().unwrap().to_string();
+    drop(place);
+    let get = ["get", "film.torrent", "--listen", "127.0.0.1:0", "--peer", &addr];
+    let mut get = Running(swarmlab(here.path()).args(get).stdout(Stdio::null()).spawn().unwrap());
+    // It has dialled in vain by now.
+    std::thread::sleep(Duration::from_millis(1500));
+    let (_seed, _) = start(there.path(), &["seed", "film", "--listen", &addr], 1);
+    // 50 s. A client alone would try again after two minutes, then four, and then never.
+    let ended = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        get.0.try_wait().unwrap()
+    });
+    assert!(ended.expect("it has found the seed").success());
+    assert!(fs::read(here.path().join("film")).unwrap() == bytes);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let error = fail(folder.path(), &["get", "nothing.torrent"], 2);

@@ -95,8 +95,9 @@ async fn a_private_torrent_has_the_peers_that_its_user_names() {
         (single("secret", 100_000, 16384, extra()), tempdir().unwrap(), tempdir().unwrap());
     made.write(from.path());
     let (seed, leech) = (session().await, session().await);
-    let mut alerts = leech.alerts();
+    let (mut alerts, mut seeding) = (leech.alerts(), seed.alerts());
     seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
+    state(&mut seeding, TorrentState::Seeding).await;
     let torrent = leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), to.path())).unwrap();
     state(&mut alerts, TorrentState::Downloading).await;
     assert_eq!(torrent.peers().await.unwrap(), [], "nobody has told it of the seed");
@@ -232,6 +233,10 @@ async fn a_tracker_that_wants_to_be_left_alone_is_and_the_next_is_asked() {
                 _ => None,
             })
             .await;
+            // The alert is a little ahead of the torrent.
+            while torrent.status().await.unwrap().swarm.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             if torrent.status().await.unwrap().paused {
                 torrent.resume().await.unwrap();
             } else {
@@ -370,7 +375,8 @@ async fn who_says_that_it_needs_nothing_hears_of_seeds() {
     let tracker = tracker.await.unwrap();
     let ask = async |id: &str, port: u16| {
         let hash = "a".repeat(20);
-        let query = format!("info_hash={hash}&peer_id={}&port={port}&left=0&event=started", id.repeat(20));
+        let query =
+            format!("info_hash={hash}&peer_id={}&port={port}&uploaded=0&downloaded=0&left=0", id.repeat(20));
         let url = Url::parse(&format!("{}?{query}", http_url(&tracker))).unwrap();
         let body = get(url, HttpLimits { time: LONG, body: 1000 }, &[]).await.unwrap();
         AnnounceReply::from_bytes(&body).unwrap().peers

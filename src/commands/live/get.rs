@@ -40,9 +40,10 @@ async fn download(args: &Get, params: AddTorrentParams, settings: Settings, out:
     let torrent = add(&session, &args.client, params)?;
     let line = Line::new(&args.client);
     let complete = |state| state == TorrentState::Seeding;
-    let mut end = watch(&torrent, &mut alerts, &line, |status| complete(status.state)).await;
+    let mut end =
+        watch(&torrent, &mut alerts, &line, &args.client.peer, |status| complete(status.state)).await;
     if let (Ok(End::Done), Some(ratio)) = (&end, args.seed_until) {
-        end = watch(&torrent, &mut alerts, &line, |status| status.ratio() >= ratio).await;
+        end = watch(&torrent, &mut alerts, &line, &args.client.peer, |status| status.ratio() >= ratio).await;
     }
     line.clear();
     let status = torrent.status().await;

@@ -6,6 +6,7 @@ pub mod seed;
 pub mod tracker;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::stop;
 
 /// Between two looks at the torrent and at Ctrl-C.
 const LOOK: Duration = Duration::from_millis(200);
+/// After so many looks without a connection, the peers that the user has named are dialled again: 3 s.
+const LOOKS_BETWEEN_DIALS: u32 = 15;
 
 /// Runs what waits for sockets.
 fn wait_for(work: impl Future<Output = Outcome>) -> Outcome {
@@ -73,16 +76,19 @@ enum End {
     Interrupted,
 }
 
-/// Watches a torrent: draws it, tells what goes wrong, until `over` says so, Ctrl-C, or a file fails.
+/// Watches a torrent: draws it, tells what goes wrong, until `over` says so, Ctrl-C, or a file fails. While nobody
+/// is there, the peers that the user has `named` are dialled again and again: they may be about to start.
 async fn watch(
     torrent: &TorrentHandle,
     alerts: &mut Alerts,
     line: &line::Line,
+    named: &[SocketAddr],
     mut over: impl FnMut(&TorrentStatus) -> bool,
 ) -> Result<End, Failure> {
     let stop = stop::watch();
     // What goes wrong again and again is told once.
     let mut told = None;
+    let mut looks = 0;
     loop {
         if stop.load(Ordering::Relaxed) {
             return Ok(End::Interrupted);
@@ -95,6 +101,10 @@ async fn watch(
         line.draw(&status);
         if over(&status) {
             return Ok(End::Done);
+        }
+        looks += 1;
+        if looks % LOOKS_BETWEEN_DIALS == 0 && status.peers == 0 && !named.is_empty() {
+            torrent.add_peers(named.to_vec()).await.map_err(|gone| Failure::Io(gone.to_string()))?;
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -103,7 +103,8 @@ async fn share(args: &Seed, params: AddTorrentParams, out: &mut impl Write) -> O
     let torrent = add(&session, &args.client, params)?;
     let line = Line::new(&args.client);
     let checking = |state| matches!(state, TorrentState::CheckingFiles | TorrentState::CheckingResumeData);
-    let mut end = watch(&torrent, &mut alerts, &line, |status| !checking(status.state)).await;
+    let mut end =
+        watch(&torrent, &mut alerts, &line, &args.client.peer, |status| !checking(status.state)).await;
     if let Ok(End::Done) = end {
         let status = torrent.status().await.map_err(|gone| Failure::Io(gone.to_string()))?;
         if status.state != TorrentState::Seeding {
@@ -122,8 +123,10 @@ async fn share(args: &Seed, params: AddTorrentParams, out: &mut impl Write) -> O
         // In this run: the notes count the runs before.
         let before = status.uploaded;
         let over = |sent: u64, total: u64| ratio.is_some_and(|ratio| sent as f64 >= ratio * total as f64);
-        end =
-            watch(&torrent, &mut alerts, &line, |status| over(status.uploaded - before, status.total)).await;
+        end = watch(&torrent, &mut alerts, &line, &args.client.peer, |status| {
+            over(status.uploaded - before, status.total)
+        })
+        .await;
     }
     line.clear();
     session.close().await;
