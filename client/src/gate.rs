@@ -1,11 +1,15 @@
 //! Who may have a connection, decided before memory is spent on it: so many in all, so many from one address,
 //! so many that have not said yet what they want, so many being dialled.
+//!
+//! Who has not said what it wants gives way: when there are too many of those, the one that has been silent
+//! for longest is let go. Who is honest says it at once, and so gets in however many there are that never
+//! will.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The limits of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +18,7 @@ pub struct GateLimits {
     pub connections: usize,
     /// The most connections being dialled.
     pub half_open: usize,
-    /// The most accepted connections that have not named a torrent yet.
+    /// The most accepted connections that have not named a torrent yet; with one more, the oldest goes.
     pub unknown: usize,
     /// The most accepted connections from one address.
     pub per_address: u32,
@@ -31,7 +35,8 @@ impl Default for GateLimits {
 pub(crate) struct Gate {
     total: Arc<Semaphore>,
     pub half_open: Arc<Semaphore>,
-    unknown: Arc<Semaphore>,
+    unknown: Mutex<Silent>,
+    most_unknown: usize,
     addresses: Mutex<BTreeMap<IpAddr, u32>>,
     per_address: u32,
 }
@@ -44,15 +49,36 @@ pub(crate) struct Ticket {
     counted: Option<(Arc<Gate>, IpAddr)>,
 }
 
-/// A place among those that have not named a torrent.
-pub(crate) type Unknown = OwnedSemaphorePermit;
+/// Those that have not named a torrent, the oldest first. Each is told to go by the end of its channel.
+#[derive(Debug, Default)]
+struct Silent {
+    queue: VecDeque<(u64, oneshot::Sender<()>)>,
+    born: u64,
+}
+
+/// A place among those that have not named a torrent, free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    gate: Arc<Gate>,
+    number: u64,
+    stays: oneshot::Receiver<()>,
+}
+
+impl Unknown {
+    /// Returns once the place is wanted for another.
+    pub async fn evicted(&mut self) {
+        // Nothing is ever sent.
+        let _ = (&mut self.stays).await;
+    }
+}
 
 impl Gate {
     pub fn new(limits: GateLimits) -> Arc<Self> {
         Arc::new(Self {
             total: Arc::new(Semaphore::new(limits.connections)),
             half_open: Arc::new(Semaphore::new(limits.half_open.max(1))),
-            unknown: Arc::new(Semaphore::new(limits.unknown)),
+            unknown: Mutex::default(),
+            most_unknown: limits.unknown,
             addresses: Mutex::default(),
             per_address: limits.per_address,
         })
@@ -62,23 +88,50 @@ impl Gate {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn silent(&self) -> MutexGuard<'_, Silent> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A place for who has dialled us; `None` if there is none.
     pub fn accept(self: &Arc<Self>, ip: IpAddr) -> Option<(Ticket, Unknown)> {
         let place = self.total.clone().try_acquire_owned().ok()?;
-        let unknown = self.unknown.clone().try_acquire_owned().ok()?;
         let mut addresses = self.addresses();
         let count = addresses.entry(ip).or_default();
         if *count >= self.per_address {
             return None;
         }
         *count += 1;
-        Some((Ticket { _place: place, counted: Some((self.clone(), ip)) }, unknown))
+        drop(addresses);
+        let ticket = Ticket { _place: place, counted: Some((self.clone(), ip)) };
+        Some((ticket, self.stay()?))
+    }
+
+    /// A place among those that have not named a torrent, taken from the oldest if there is none.
+    fn stay(self: &Arc<Self>) -> Option<Unknown> {
+        let mut silent = self.silent();
+        if silent.queue.len() >= self.most_unknown {
+            silent.queue.pop_front()?;
+        }
+        let (keep, stays) = oneshot::channel();
+        let number = silent.born;
+        silent.born += 1;
+        silent.queue.push_back((number, keep));
+        Some(Unknown { gate: self.clone(), number, stays })
     }
 
     /// A place for whom we dial; `None` if there is none.
     pub fn dial(&self) -> Option<Ticket> {
         let place = self.total.clone().try_acquire_owned().ok()?;
         Some(Ticket { _place: place, counted: None })
+    }
+}
+
+impl Drop for Unknown {
+    fn drop(&mut self) {
+        let mut silent = self.gate.silent();
+        if let Ok(at) = silent.queue.binary_search_by_key(&self.number, |(number, _)| *number) {
+            silent.queue.remove(at);
+        }
     }
 }
 
@@ -97,6 +150,8 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
     #[test]
@@ -108,7 +163,6 @@ mod tests {
         assert!(first.is_some() && gate.accept(ip(1)).is_none(), "two from one address");
         let third = gate.accept(ip(2)).unwrap();
         let fourth = gate.accept(ip(3)).unwrap();
-        assert!(gate.accept(ip(4)).is_none(), "four that have not spoken");
         let fifth = gate.dial().unwrap();
         drop((second.1, third.1, fourth.1));
         assert!(gate.dial().is_none() && gate.accept(ip(5)).is_none(), "five in all");
@@ -119,5 +173,24 @@ mod tests {
         assert!(again.is_some());
         drop((again, third.0, fourth.0));
         assert!(gate.addresses().is_empty());
+        assert!(gate.silent().queue.is_empty());
+    }
+
+    #[test]
+    fn who_has_been_silent_for_longest_gives_way() {
+        let gate = Gate::new(GateLimits { connections: 9, half_open: 1, unknown: 3, per_address: 9 });
+        let mut places: Vec<_> = (0..3).map(|n| gate.accept([10, 0, 0, n].into()).unwrap()).collect();
+        let stay = |place: &mut (Ticket, Unknown)| place.1.stays.try_recv() == Err(TryRecvError::Empty);
+        // The second speaks: there is room for one.
+        places.remove(1);
+        places.push(gate.accept([10, 0, 0, 3].into()).unwrap());
+        assert!(places.iter_mut().all(stay));
+        places.push(gate.accept([10, 0, 0, 4].into()).unwrap());
+        assert_eq!(places.iter_mut().map(stay).collect::<Vec<_>>(), [false, true, true, true]);
+        places.remove(0);
+        places.push(gate.accept([10, 0, 0, 5].into()).unwrap());
+        assert_eq!(places.iter_mut().map(stay).collect::<Vec<_>>(), [false, true, true, true]);
+        let nobody = Gate::new(GateLimits { unknown: 0, ..GateLimits::default() });
+        assert!(nobody.accept([10, 0, 0, 1].into()).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use client::TorrentHandle;
 use client::session::TorrentStatus;
-use engine::Layout;
+use engine::{Bitfield, Layout};
 use simulator::spec::Spec;
 
 /// See the module. Times are seconds.
@@ -14,10 +14,12 @@ pub(crate) struct Book(Mutex<Pages>);
 
 #[derive(Debug)]
 struct Pages {
+    layout: Layout,
     /// By place: of those who have come.
     peers: BTreeMap<usize, Entry>,
     /// Copies of each piece among the peers present.
     copies: Vec<u32>,
+    /// What leechers have, those who are gone included.
     pieces: u64,
     settled: u32,
     completed: u32,
@@ -36,19 +38,29 @@ struct Entry {
 impl Book {
     pub fn new(layout: &Layout) -> Self {
         let copies = vec![0; layout.pieces() as usize];
-        Self(Mutex::new(Pages { peers: BTreeMap::new(), copies, pieces: 0, settled: 0, completed: 0 }))
+        let peers = BTreeMap::new();
+        Self(Mutex::new(Pages { layout: *layout, peers, copies, pieces: 0, settled: 0, completed: 0 }))
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn joined(&self, place: usize, group: usize, spec: &Spec, handle: TorrentHandle, now: f64) {
-        let mut pages = self.pages();
+    pub fn joined(
+        &self,
+        place: usize,
+        group: usize,
+        spec: &Spec,
+        has: Bitfield,
+        handle: TorrentHandle,
+        now: f64,
+    ) {
+        let pages = &mut *self.pages();
         let of = &spec.groups[group];
-        let all = pages.copies.len();
-        if of.seed {
-            pages.copies.iter_mut().for_each(|copies| *copies += 1);
+        let has: Vec<bool> = pages.layout.all().map(|piece| has.contains(piece)).collect();
+        for (copies, _) in pages.copies.iter_mut().zip(&has).filter(|(_, has)| **has) {
+            *copies += 1;
+            pages.pieces += u64::from(!of.seed);
         }
         let facts = record::Peer {
             group: group as u32,
@@ -60,7 +72,7 @@ impl Book {
             wasted: 0,
             pieces: 0,
         };
-        let entry = Entry { facts, up: of.up, seed: of.seed, has: vec![of.seed; all], handle: Some(handle) };
+        let entry = Entry { facts, up: of.up, seed: of.seed, has, handle: Some(handle) };
         pages.peers.insert(place, entry);
     }
 

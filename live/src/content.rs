@@ -1,10 +1,11 @@
 //! What is shared: a file of random bytes, and its metainfo.
 
-use std::io::Write;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use client::storage::{FileStamp, ResumeData};
 use engine::metainfo::Builder;
-use engine::{Metainfo, Seed};
+use engine::{Bitfield, Metainfo, Seed};
 use rand::Rng as _;
 use simulator::spec::Spec;
 use tempfile::TempDir;
@@ -58,9 +59,34 @@ impl Content {
         Ok(folder)
     }
 
+    /// Puts these pieces into a peer's folder, and says so as resume data does: they are known to be whole.
+    pub fn begin(&self, folder: &Path, has: &Bitfield) -> std::io::Result<ResumeData> {
+        let layout = &self.metainfo.layout;
+        let (from, path) = (self.origin().join(NAME), folder.join(NAME));
+        let (mut from, mut to) = (std::fs::File::open(from)?, std::fs::File::create(&path)?);
+        to.set_len(layout.total())?;
+        let mut bytes = vec![0; layout.piece_length() as usize];
+        for piece in has.iter(layout) {
+            let at = SeekFrom::Start(u64::from(piece.get()) * u64::from(layout.piece_length()));
+            let some = &mut bytes[..layout.length_of(piece) as usize];
+            from.seek(at)?;
+            from.read_exact(some)?;
+            to.seek(at)?;
+            to.write_all(some)?;
+        }
+        to.sync_all()?;
+        Ok(ResumeData {
+            info_hash: self.metainfo.info_hash,
+            pieces: has.to_wire().into(),
+            files: vec![FileStamp::of(&path)],
+            uploaded: 0,
+            downloaded: 0,
+            info: None,
+        })
+    }
+
     /// Whether the file in a peer's folder is what is shared, byte for byte.
     pub fn is_whole(&self, folder: &Path) -> std::io::Result<bool> {
-        use std::io::Read;
         let open = |folder: &Path| std::fs::File::open(folder.join(NAME));
         let (mut ours, mut theirs) = (open(&self.origin())?, open(folder)?);
         if ours.metadata()?.len() != theirs.metadata()?.len() {

@@ -3,7 +3,8 @@
 //! as a simulated run is, so that both can be drawn side by side.
 //!
 //! What the scenario says of the network between the links is not made: loopback has no latency to speak of and
-//! loses nothing. A run takes as long as it lasts.
+//! loses nothing. Who is behind a NAT does not listen: dials to it are refused, where in a simulation they time
+//! out. A run takes as long as it lasts.
 
 mod book;
 mod content;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use client::tracker::{ServeError, TrackerServer, TrackerSettings};
 use client::{AddError, SessionError};
-use engine::rng::Rng;
+use engine::rng::{self, Rng};
 use engine::{Layout, Seed};
 use record::End;
 use simulator::Progress;
@@ -123,8 +124,6 @@ pub fn check(spec: &Spec) -> Result<(), LiveError> {
     for group in &spec.groups {
         let refused = [
             (group.behaviour != Behaviour::Honest, "hosts misbehave"),
-            (group.start_with > 0.0, "leechers begin with pieces"),
-            (group.reachable < 1.0, "hosts are behind a NAT"),
             (engine::choker::by_name(group.choker.name()).is_none(), "there are chokers of one's own"),
             (engine::choker::by_name(group.seed_choker.name()).is_none(), "there are chokers of one's own"),
             (engine::picker::by_name(group.picker.name()).is_none(), "there are pickers of one's own"),
@@ -252,6 +251,7 @@ fn members(spec: &Spec, seed: Seed) -> Vec<Member> {
         for i in 0..count {
             let place = members.len();
             let mut rng: Rng = seed.derive("member", place as u64).rng();
+            let reachable = rng::unit(&mut seed.derive("reachable", place as u64).rng()) < of.reachable;
             let gives_up = (of.abort_rate > 0.0 && !of.seed)
                 .then(|| Duration::from_secs_f64(population::exponential(&mut rng, 1.0 / of.abort_rate)));
             let comes = match &times {
@@ -262,7 +262,7 @@ fn members(spec: &Spec, seed: Seed) -> Vec<Member> {
                 },
             };
             let addr = Ipv4Addr::from(u32::from(FIRST) + place as u32);
-            members.push(Member { place, group, comes, gives_up, addr, rng, awaited: !of.seed });
+            members.push(Member { place, group, comes, gives_up, reachable, addr, rng, awaited: !of.seed });
         }
     }
     members

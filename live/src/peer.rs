@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use client::session::{RateLimits, Tap};
 use client::{AddTorrentParams, Alert, Session, Settings, TorrentFlags, TorrentHandle};
+use engine::Bitfield;
 use engine::rng::Rng;
+use simulator::population;
 use simulator::spec::Leave;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -36,6 +38,8 @@ pub(crate) struct Member {
     pub comes: Comes,
     /// How long it has patience.
     pub gives_up: Option<Duration>,
+    /// Others may dial it.
+    pub reachable: bool,
     pub addr: Ipv4Addr,
     pub rng: Rng,
     /// Others may wait for it to complete or leave.
@@ -57,8 +61,11 @@ pub(crate) async fn take_part(mut member: Member, world: Arc<World>) -> Result<(
     }
     let session = Session::new(settings(&member, &world)).await?;
     let mut alerts = session.alerts();
-    let torrent = session.add_torrent(params(&member, &world)?)?;
-    world.book.joined(member.place, member.group, &world.spec, torrent.clone(), world.elapsed());
+    let (sharer, place, group) = (world.clone(), member.place, member.group);
+    let made = tokio::task::spawn_blocking(move || params(place, group, &sharer)).await;
+    let (params, has) = made.map_err(|error| LiveError::Io("make files", error.into()))??;
+    let torrent = session.add_torrent(params)?;
+    world.book.joined(place, group, &world.spec, has, torrent.clone(), world.elapsed());
     let ends = stay(&mut member, &world, &mut alerts, &torrent).await?;
     let status = torrent.status().await.map_err(|_| LiveError::Gone)?;
     let left = (ends == Ends::Leaves).then(|| world.elapsed());
@@ -151,6 +158,7 @@ fn settings(member: &Member, world: &Arc<World>) -> Settings {
     let tap = world.tap.clone().map(|tap| Tap(Arc::new(move |_, seam| tap(place, seam))));
     Settings {
         listen: vec![SocketAddr::from((member.addr, 0))],
+        accept: member.reachable,
         seed: Some(world.seed.derive("session", place as u64).0),
         peer: group.peer_config(),
         leech_choker: group.choker.name().to_owned(),
@@ -163,17 +171,25 @@ fn settings(member: &Member, world: &Arc<World>) -> Settings {
     }
 }
 
-fn params(member: &Member, world: &World) -> Result<AddTorrentParams, LiveError> {
-    let group = &world.spec.groups[member.group];
-    let folder = if group.seed {
-        world.content.origin()
+/// What a peer begins with: its torrent, and the pieces that it has.
+fn params(place: usize, group: usize, world: &World) -> Result<(AddTorrentParams, Bitfield), LiveError> {
+    let (group, content) = (&world.spec.groups[group], &world.content);
+    let layout = &content.metainfo.layout;
+    let make = |error| LiveError::Io("make a peer's files", error);
+    let (folder, has, resume) = if group.seed {
+        (content.origin(), Bitfield::full(layout), None)
     } else {
-        world.content.folder_for(member.place).map_err(|error| LiveError::Io("make a folder", error))?
+        let folder = content.folder_for(place).map_err(make)?;
+        let mut rng = world.seed.derive("pieces", place as u64).rng();
+        let has = population::start_pieces(layout, group.start_with, &mut rng);
+        let resume = (has.count() > 0).then(|| content.begin(&folder, &has)).transpose().map_err(make)?;
+        (folder, has, resume)
     };
-    let mut params = AddTorrentParams::metainfo(world.content.metainfo.clone(), folder);
+    let mut params = AddTorrentParams::metainfo(content.metainfo.clone(), folder);
     params.trackers = vec![vec![world.tracker.clone()]];
+    params.resume = resume;
     if group.seed {
         params.flags |= TorrentFlags::SEED_MODE;
     }
-    Ok(params)
+    Ok((params, has))
 }

@@ -7,7 +7,7 @@ use engine::Layout;
 use engine::peer::Seam;
 use harness::conduct::Conduct;
 use record::End;
-use simulator::spec::{Arrival, Group, Latency, Leave, Network, Spec, Tracker, Transport};
+use simulator::spec::{Arrival, Behaviour, Group, Latency, Leave, Network, Spec, Tracker, Transport};
 use simulator::{Options, Stack};
 
 const MS: Duration = Duration::from_millis(1);
@@ -93,14 +93,36 @@ fn who_a_trace_does_not_name_is_not_waited_for() {
 }
 
 #[test]
+fn who_begins_with_pieces_or_behind_a_nat_does_so_in_both_worlds() {
+    let mut spec = spec();
+    spec.content = 1 << 20;
+    spec.time_limit = Duration::from_secs(60);
+    // Four of eight pieces each; and nobody whom a leecher could dial but the seed.
+    spec.groups[1] =
+        Group { start_with: 0.5, reachable: 0.0, ..Group::leechers("leechers", 4, 2_000_000, None) };
+    let spec = Arc::new(spec);
+    let simulated = simulator::run(&spec, 3, Options::default(), None, |_| true).expect("it runs");
+    let live = live::run(&spec, 3, None, |_| true).expect("it runs");
+    for run in [simulated, live] {
+        assert_eq!(run.end, End::Done);
+        let (seed, leechers) = run.peers.split_first().expect("a seed");
+        assert!(leechers.iter().all(|peer| peer.completed.is_some() && peer.pieces == 8));
+        for peer in leechers {
+            assert_eq!((peer.downloaded - peer.wasted, peer.uploaded), (512 << 10, 0));
+        }
+        assert!(seed.uploaded >= 4 * (512 << 10));
+    }
+}
+
+#[test]
 fn what_only_a_simulation_has_is_refused() {
     let refused = |change: fn(&mut Spec)| {
         let mut spec = spec();
         change(&mut spec);
         live::run(&Arc::new(spec), 1, None, |_| true).expect_err("it must be refused").to_string()
     };
-    let nat = refused(|spec| spec.groups[1].reachable = 0.5);
-    assert_eq!(nat, "group leechers: hosts are behind a NAT only in a simulation");
+    let liars = refused(|spec| spec.groups[1].behaviour = Behaviour::Polluter);
+    assert_eq!(liars, "group leechers: hosts misbehave only in a simulation");
     let many = refused(|spec| spec.groups[1].count = 50);
     assert_eq!(many, "51 peers: a live run has at most 50, each a whole client");
 }

@@ -9,7 +9,7 @@ use engine::Torrent;
 use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy, Seam};
 use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
-use engine::{Bitfield, Instant, Layout, Peer, PieceIndex, Seed};
+use engine::{Bitfield, Instant, Layout, Peer, Seed};
 
 use crate::host::Host;
 use crate::host::actor::Actor;
@@ -17,6 +17,7 @@ use crate::host::storage::Content;
 use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
+use crate::population;
 use crate::queue::Queue;
 use crate::spec::Spec;
 
@@ -93,24 +94,16 @@ impl Shared {
     /// The peer of a host that joins.
     pub fn new_actor(&self, host: &Host, rng: &mut Rng) -> Actor {
         let group = &self.spec.groups[host.group as usize];
-        let have =
-            if group.seed { Bitfield::full(&self.layout) } else { self.start_pieces(group.start_with, rng) };
+        let have = if group.seed {
+            Bitfield::full(&self.layout)
+        } else {
+            population::start_pieces(&self.layout, group.start_with, rng)
+        };
         let identity = Identity { peer_id: peer_id(host.id), addr: host.addr };
         let seed = self.seed.derive("engine", u64::from(host.id));
         let (config, policy) = (&self.configs[host.group as usize], &self.policies[host.group as usize]);
         let peer = Peer::new(self.torrent, config.clone(), policy, identity, have, seed);
         Actor::new(peer, group.behaviour, self.layout)
-    }
-
-    fn start_pieces(&self, share: f64, rng: &mut Rng) -> Bitfield {
-        let mut have = Bitfield::empty(&self.layout);
-        let mut pieces: Vec<PieceIndex> = self.layout.all().collect();
-        rng::shuffle(rng, &mut pieces);
-        let count = (share * f64::from(self.layout.pieces())).round() as usize;
-        for piece in pieces.into_iter().take(count) {
-            have.insert(piece);
-        }
-        have
     }
 }
 

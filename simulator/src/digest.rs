@@ -116,11 +116,15 @@ impl HostDigest {
                 self.pair(12, reply.peers.len() as u32);
                 reply.peers.iter().for_each(|addr| self.addr(*addr));
             }
-            Input::Announced(Err(reason)) => {
+            Input::Announced(Err(error)) => {
                 self.word(13);
-                self.bytes(reason.as_bytes());
+                self.bytes(error.to_string().as_bytes());
             }
             Input::Stop => self.word(14),
+            Input::Named { peers } => {
+                self.word(15);
+                peers.iter().for_each(|addr| self.addr(*addr));
+            }
         }
         self.0 = mix(self.0);
     }

@@ -2,14 +2,26 @@
 
 use std::time::Duration;
 
-use engine::Seed;
-use engine::rng::{Rng, unit};
+use engine::rng::{Rng, shuffle, unit};
+use engine::{Bitfield, Layout, PieceIndex, Seed};
 
 use crate::spec::{Arrival, Group, Spec};
 
 /// An exponential variate of the given mean, by inversion.
 pub fn exponential(rng: &mut Rng, mean: f64) -> f64 {
     -libm::log(1.0 - unit(rng)) * mean
+}
+
+/// The pieces that a leecher begins with: so large a share of them, drawn at random.
+pub fn start_pieces(layout: &Layout, share: f64, rng: &mut Rng) -> Bitfield {
+    let mut have = Bitfield::empty(layout);
+    let mut pieces: Vec<PieceIndex> = layout.all().collect();
+    shuffle(rng, &mut pieces);
+    let count = (share * f64::from(layout.pieces())).round() as usize;
+    for piece in pieces.into_iter().take(count) {
+        have.insert(piece);
+    }
+    have
 }
 
 /// When each peer of each group arrives, ascending; `None` for a group that waits for another. A trace may name fewer

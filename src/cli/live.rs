@@ -42,7 +42,8 @@ pub struct Client {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Seed {
-    /// A file or folder to share, or a .torrent whose content is there
+    /// A file or folder to share, or a .torrent whose content is there. What is hashed is noted in the folder
+    /// .swarmlab beside the content, and hashed again only if it changes
     #[arg(value_name = "FILE-or-TORRENT")]
     pub what: PathBuf,
     /// Of a .torrent: the folder that its content is in [default: the current folder]

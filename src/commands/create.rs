@@ -15,6 +15,8 @@ use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{counted, note, size};
 
+/// What `get` and `seed` note of the content of a folder, in that folder; no content itself.
+pub(super) const NOTES: &str = ".swarmlab";
 /// The deepest folder that is followed.
 const MAX_DEPTH: usize = 100;
 /// Bytes read at a time.
@@ -23,7 +25,7 @@ const CHUNK: usize = 1 << 20;
 /// A file to share: its path below the shared folder, where it is, its length.
 pub(super) struct Source {
     below: Vec<String>,
-    path: PathBuf,
+    pub path: PathBuf,
     length: u64,
 }
 
@@ -123,6 +125,9 @@ fn collect(folder: &Path, below: &mut Vec<String>, found: &mut Vec<Source>) -> R
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
             return Err(Failure::input(format!("{} has no name in UTF-8", path.display())));
         };
+        if name == NOTES {
+            continue;
+        }
         below.push(name);
         if data.is_dir() {
             collect(&path, below, found)?;

@@ -91,6 +91,65 @@ fn a_folder_by_its_link_and_by_its_torrent() {
 }
 
 #[test]
+fn what_was_seeded_before_is_hashed_again_only_if_it_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (film, old) = (folder.path().join("film"), content(300_000));
+    let new: Vec<u8> = old.iter().map(|byte| !byte).collect();
+    fs::write(&film, &old).unwrap();
+    let metainfo = torrent(&old, 16384);
+    fs::write(folder.path().join("film.torrent"), metainfo.to_bytes()).unwrap();
+    let args = ["seed", "film", "--listen", "127.0.0.1:0", "--seed-until", "0"];
+    let hash = |said: &str| said.strip_prefix("magnet:?xt=urn:btih:").unwrap()[..40].to_owned();
+    assert_eq!(hash(&succeed(folder.path(), &args)), metainfo.info_hash.to_string());
+    let notes = ResumeData::load(&ResumeData::path(&folder.path().join(".swarmlab"), metainfo.info_hash));
+    let notes = notes.unwrap().unwrap();
+    assert!(notes.have(&metainfo.layout).unwrap().is_full());
+    assert_eq!(notes.info, Some(metainfo.info.clone()));
+    // Other bytes under the same length and time: who hashes would see it.
+    let time = fs::metadata(&film).unwrap().modified().unwrap();
+    let write = |bytes: &[u8], time| {
+        fs::write(&film, bytes).unwrap();
+        fs::File::options().append(true).open(&film).unwrap().set_modified(time).unwrap();
+    };
+    write(&new, time);
+    assert_eq!(hash(&succeed(folder.path(), &args)), metainfo.info_hash.to_string(), "believed");
+    let by_torrent = ["seed", "film.torrent", "--listen", "127.0.0.1:0", "--seed-until", "0"];
+    assert_eq!(hash(&succeed(folder.path(), &by_torrent)), metainfo.info_hash.to_string(), "believed");
+    // Another time: it is hashed, and is another torrent, and none of the old.
+    write(&new, time + Duration::from_secs(1));
+    let error = fail(folder.path(), &by_torrent, 2);
+    assert!(error.contains("0 of 19 pieces"), "{error}");
+    assert_eq!(hash(&succeed(folder.path(), &args)), torrent(&new, 16384).info_hash.to_string());
+    // The notes are no content.
+    succeed(folder.path(), &["create", ".", "--out", "all.torrent"]);
+    let all = Metainfo::parse(&fs::read(folder.path().join("all.torrent")).unwrap()).unwrap();
+    assert!(all.files.iter().all(|file| !file.path.contains(&".swarmlab".to_owned())));
+}
+
+#[test]
+fn a_peer_that_is_named_may_start_later() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bytes = content(100_000);
+    fs::write(there.path().join("film"), &bytes).unwrap();
+    fs::write(here.path().join("film.torrent"), torrent(&bytes, 16384).to_bytes()).unwrap();
+    let place = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = place.local_addr().unwrap().to_string();
+    drop(place);
+    let get = ["get", "film.torrent", "--listen", "127.0.0.1:0", "--peer", &addr];
+    let mut get = Running(swarmlab(here.path()).args(get).stdout(Stdio::null()).spawn().unwrap());
+    // It has dialled in vain by now.
+    std::thread::sleep(Duration::from_millis(1500));
+    let (_seed, _) = start(there.path(), &["seed", "film", "--listen", &addr], 1);
+    // 50 s. A client alone would try again after two minutes, then four, and then never.
+    let ended = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        get.0.try_wait().unwrap()
+    });
+    assert!(ended.expect("it has found the seed").success());
+    assert!(fs::read(here.path().join("film")).unwrap() == bytes);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let error = fail(folder.path(), &["get", "nothing.torrent"], 2);

@@ -73,7 +73,8 @@ impl TorrentHandle {
         self.send(Command::SetDownload(download)).await
     }
 
-    /// Names peers to ask. Without effect on a private torrent (BEP 27).
+    /// Names peers to ask: at once, however lately they could not be reached. Of a private torrent too, whose
+    /// peers else come from its trackers alone (BEP 27).
     pub async fn add_peers(&self, peers: Vec<SocketAddr>) -> Result<(), Gone> {
         self.send(Command::AddPeers(peers)).await
     }

@@ -2,7 +2,7 @@
 //!
 //! Until it has named one, a connection costs a socket, a task and less than a hundred bytes of what it sent;
 //! it has [`Settings::handshake_timeout`](super::Settings) for that, and there is a bound on how many such
-//! there are.
+//! there are, beyond which the oldest goes.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -57,12 +57,16 @@ pub(super) fn start(listener: TcpListener, context: Arc<Context>) -> JoinHandle<
                 }
             };
             let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-            let Some((ticket, unknown)) = context.gate.accept(addr.ip()) else { continue };
+            let Some((ticket, mut unknown)) = context.gate.accept(addr.ip()) else { continue };
             let context = context.clone();
             tokio::spawn(async move {
                 let mut stream = stream;
                 let named = named(&mut stream);
-                let named = tokio::time::timeout(context.settings.handshake_timeout, named).await;
+                let named = tokio::time::timeout(context.settings.handshake_timeout, named);
+                let named = tokio::select! {
+                    named = named => named,
+                    () = unknown.evicted() => return,
+                };
                 drop(unknown);
                 let Ok(Some((torrent, decoder))) = named else { return };
                 let Some(entry) = context.find(torrent) else { return };

@@ -192,8 +192,8 @@ impl Session {
             torrents: Mutex::default(),
             settings,
         });
-        let listeners =
-            listeners.into_iter().map(|listener| listen::start(listener, context.clone())).collect();
+        let listeners = listeners.into_iter().filter(|_| context.settings.accept);
+        let listeners = listeners.map(|listener| listen::start(listener, context.clone())).collect();
         Ok(Self { context, listeners, addrs })
     }
 

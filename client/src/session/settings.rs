@@ -56,6 +56,9 @@ pub struct Settings {
     /// on a machine without IPv6: then that of IPv4 is taken. The one of IPv6 takes IPv4 too, where the
     /// system does so. What is dialled is dialled from the first of the same family that is specified.
     pub listen: Vec<SocketAddr>,
+    /// Whether others may dial us. If not, as behind a NAT, a port is had and named to trackers all the same, and
+    /// nobody listens there.
+    pub accept: bool,
     /// The peer id; a random one of the shape of BEP 20 if not said.
     pub peer_id: Option<PeerId>,
     /// What randomness is derived from; the system's if not said.
@@ -106,6 +109,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)],
+            accept: true,
             peer_id: None,
             seed: None,
             peer: PeerConfig::client(),
@@ -157,7 +161,8 @@ pub struct AddTorrentParams {
     pub source: Source,
     /// The folder that its files are, or go, below.
     pub save_path: PathBuf,
-    /// Peers to ask, beside those of trackers and of the magnet link.
+    /// Peers to ask, beside those of trackers and of the magnet link; of a private torrent too, as with
+    /// [`add_peers`](super::TorrentHandle::add_peers).
     pub peers: Vec<SocketAddr>,
     /// Trackers in tiers; what becomes of the metainfo's own, see [`TorrentFlags::OVERRIDE_TRACKERS`].
     pub trackers: Vec<Vec<String>>,

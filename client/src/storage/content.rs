@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use engine::{Layout, Metainfo, PieceIndex};
@@ -205,12 +204,7 @@ impl Storage {
 
     /// What each file is like; `None` for those that are not there, and for padding.
     pub fn stamps(&self) -> Vec<Option<FileStamp>> {
-        let stamp = |file: &Stored| {
-            let data = fs::metadata(&file.path).ok().filter(|_| !file.pad)?;
-            let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-            let modified = i64::try_from(modified.as_nanos()).ok()?;
-            Some(FileStamp { length: data.len(), modified })
-        };
+        let stamp = |file: &Stored| if file.pad { None } else { FileStamp::of(&file.path) };
         self.map.files().iter().map(stamp).collect()
     }
 

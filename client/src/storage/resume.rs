@@ -14,11 +14,12 @@
 //! | `pieces` | as BEP 3's bitfield |
 //! | `files` | for each file a list of its length and its time in nanoseconds since 1970; empty if it is not there |
 //! | `uploaded`, `downloaded` | payload bytes over all runs |
-//! | `info` | the info dictionary, if it came from peers (BEP 9) |
+//! | `info` | the info dictionary, if there is no torrent file to have it from, but peers (BEP 9) or the content |
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use engine::bencode::{Item, Value};
@@ -39,6 +40,15 @@ pub struct FileStamp {
     pub modified: i64,
 }
 
+impl FileStamp {
+    /// How a file looks now; `None` if it is not there.
+    pub fn of(path: &Path) -> Option<Self> {
+        let data = fs::metadata(path).ok()?;
+        let modified = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self { length: data.len(), modified: i64::try_from(modified.as_nanos()).ok()? })
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeData {
@@ -52,7 +62,7 @@ pub struct ResumeData {
     pub uploaded: u64,
     /// Payload bytes received over all runs.
     pub downloaded: u64,
-    /// The info dictionary, if it came from peers.
+    /// The info dictionary, if there is no torrent file to have it from.
     pub info: Option<Bytes>,
 }
 

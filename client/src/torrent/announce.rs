@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::InfoHash;
 use engine::peer::Input;
-use engine::tracker::{AnnounceReply, AnnounceRequest, Tiers};
+use engine::tracker::{AnnounceError, AnnounceReply, AnnounceRequest, Failure, Retry, Tiers};
 
 use super::Torrent;
 use super::peers::Event;
@@ -16,7 +16,8 @@ impl Torrent {
     pub(super) fn announce(&mut self, request: AnnounceRequest) {
         while self.announces.try_join_next().is_some() {}
         let Some(tiers) = self.tiers.clone() else {
-            self.inputs.push_back(Input::Announced(Err("there is no tracker".to_owned())));
+            let error = AnnounceError::unanswered("there is no tracker");
+            self.inputs.push_back(Input::Announced(Err(error)));
             return;
         };
         let (context, events, torrent) = (self.context.clone(), self.events_to.clone(), self.info_hash);
@@ -32,7 +33,7 @@ impl Torrent {
     pub(super) fn on_announced(
         &mut self,
         number: u64,
-        reply: Result<Box<AnnounceReply>, String>,
+        reply: Result<Box<AnnounceReply>, AnnounceError>,
         tiers: Tiers,
     ) {
         self.tiers = Some(tiers);
@@ -49,15 +50,16 @@ impl Torrent {
     }
 }
 
-/// Asks one tracker after the other until one answers.
+/// Asks one tracker after the other until one answers. If none does, the peer hears when there will be one to
+/// ask, as far as they have said (BEP 31).
 async fn ask(
     context: &Arc<Context>,
     torrent: InfoHash,
     mut tiers: Tiers,
     request: &AnnounceRequest,
-) -> (Result<Box<AnnounceReply>, String>, Tiers) {
-    loop {
-        let url = tiers.current().to_owned();
+) -> (Result<Box<AnnounceReply>, AnnounceError>, Tiers) {
+    let mut last = AnnounceError::unanswered("every tracker asks to be left alone");
+    while let Some(url) = tiers.next(context.clock.now()).map(str::to_owned) {
         let error = match tracker::announce(context, &url, request).await {
             Ok(reply) => {
                 tiers.succeeded();
@@ -65,11 +67,17 @@ async fn ask(
                 context.alert(Alert::TrackerReply { torrent, url, peers: reply.peers.len(), warning });
                 return (Ok(Box::new(reply)), tiers);
             }
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
-        context.alert(Alert::TrackerError { torrent, url, error: error.clone() });
-        if !tiers.failed() {
-            return (Err(error), tiers);
-        }
+        context.alert(Alert::TrackerError { torrent, url, error: error.to_string() });
+        last = error.into();
+        tiers.failed(context.clock.now(), last.retry());
     }
+    let retry = tiers.retry(context.clock.now());
+    let reason = match last {
+        _ if retry == Retry::Unsaid => return (Err(AnnounceError::Unanswered(last.to_string())), tiers),
+        AnnounceError::Refused(failure) => failure.reason,
+        AnnounceError::Unanswered(reason) => reason,
+    };
+    (Err(Failure { reason, retry }.into()), tiers)
 }

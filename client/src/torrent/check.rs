@@ -19,6 +19,10 @@ pub(crate) struct Found {
     /// Pieces to be hashed.
     check: Vec<PieceIndex>,
     before: Moved,
+    /// There is resume data with the info dictionary in it.
+    has_info: bool,
+    /// The resume data was not found where it is kept.
+    given: bool,
     /// Why resume data was of no use.
     unusable: Option<String>,
     error: Option<StorageError>,
@@ -48,6 +52,7 @@ impl Torrent {
         self.check = Some(Check::default());
         self.set_state(TorrentState::CheckingResumeData);
         self.job(0, move |storage| {
+            let given = resume.is_some();
             let saved = match (resume, folder) {
                 _ if all => Ok(None),
                 (Some(resume), _) => Ok(Some(resume)),
@@ -62,12 +67,15 @@ impl Torrent {
                 Err(error) => (None, Some(error.to_string())),
             };
             let found = find(storage, resume, flags, all);
-            Done::Looked { epoch, found: Box::new(Found { unusable: unusable.or(found.unusable), ..found }) }
+            Done::Looked { epoch, found: Box::new(Found { unusable, given, ..found }) }
         });
     }
 
     pub(super) fn on_looked(&mut self, found: Found) {
-        let Found { have, check, before, unusable, error } = found;
+        let Found { have, check, before, has_info, given, unusable, error } = found;
+        self.keeps_info |= has_info;
+        // What was found elsewhere is to be found where it is kept.
+        self.dirty |= given;
         if let Some(error) = unusable {
             self.alert(Alert::ResumeFailed { torrent: self.info_hash, error });
         }
@@ -151,7 +159,7 @@ impl Torrent {
     pub(super) fn enter(&mut self) {
         self.feed(Input::Start);
         let peers = self.known.clone();
-        self.feed(Input::Discovered { peers });
+        self.feed(Input::Named { peers });
     }
 
     /// Hashes everything again.
@@ -174,9 +182,17 @@ impl Torrent {
 fn find(storage: &Storage, resume: Option<ResumeData>, flags: TorrentFlags, all: bool) -> Found {
     let layout = storage.layout();
     let none = || Bitfield::empty(layout);
-    let mut found =
-        Found { have: none(), check: Vec::new(), before: Moved::default(), unusable: None, error: None };
+    let mut found = Found {
+        have: none(),
+        check: Vec::new(),
+        before: Moved::default(),
+        has_info: false,
+        given: false,
+        unusable: None,
+        error: None,
+    };
     if let Some(resume) = &resume {
+        found.has_info = resume.info.is_some();
         found.before = Moved { up: resume.uploaded, down: resume.downloaded };
     }
     if flags.contains(TorrentFlags::SEED_MODE) && !all {

@@ -74,7 +74,7 @@ impl Torrent {
                 self.known.push(peer);
             }
         }
-        self.feed(Input::Discovered { peers });
+        self.feed(Input::Named { peers });
     }
 
     fn pause(&mut self) {

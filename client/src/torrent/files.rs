@@ -234,7 +234,7 @@ impl Torrent {
             files: Vec::new(),
             uploaded: moved.up,
             downloaded: moved.down,
-            info: self.magnet.then(|| content.metainfo.info.clone()),
+            info: self.keeps_info.then(|| content.metainfo.info.clone()),
         })
     }
 

@@ -99,6 +99,6 @@ impl Torrent {
         }
         self.drain();
         let peers = self.known.clone();
-        self.feed(Input::Discovered { peers });
+        self.feed(Input::Named { peers });
     }
 }

@@ -100,8 +100,8 @@ pub(crate) struct Torrent {
     info_hash: InfoHash,
     /// Its files, once they are known.
     content: Option<Content>,
-    /// It began as a magnet link.
-    magnet: bool,
+    /// There is no torrent file to have the info dictionary from: it is kept with the resume data.
+    keeps_info: bool,
     name: Option<String>,
     save_path: PathBuf,
     flags: TorrentFlags,
@@ -171,7 +171,7 @@ impl Torrent {
         let mut rng = context.seed_of(info_hash).derive("tiers", 0).rng();
         let torrent = Self {
             info_hash,
-            magnet: content.is_none(),
+            keeps_info: content.is_none(),
             name,
             tiers: Tiers::new(trackers, &mut rng),
             unverified: Unverified::new(context.settings.write_buffer),

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use engine::peer::Input;
-use engine::tracker::{AnnounceReply, Tiers};
+use engine::tracker::{AnnounceError, AnnounceReply, Tiers};
 use engine::wire::{Decoded, Decoder, Limits};
 use engine::{ConnId, PeerId};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ pub(crate) enum Event {
     /// Somebody has dialled us and named this torrent.
     Accepted { addr: SocketAddr, stream: TcpStream, decoder: Decoder, ticket: Ticket },
     /// An announce has ended.
-    Announced { number: u64, reply: Result<Box<AnnounceReply>, String>, tiers: Tiers },
+    Announced { number: u64, reply: Result<Box<AnnounceReply>, AnnounceError>, tiers: Tiers },
 }
 
 /// A connection as its torrent sees it.

@@ -10,6 +10,15 @@ use super::machine::Machine;
 use crate::connection::Outgoing;
 use crate::session::{Alert, Closed, Tap, TorrentFlags, TorrentState};
 
+/// The least upload limit for each slot at which who is idle can be told from who waits for us, bytes a second: four
+/// times what the engine asks of a slot that is used.
+const TELLING: u64 = 4 << 10;
+
+/// Whether upload limits leave enough for each slot to tell who uses it. Looked at when a peer begins.
+fn tells_idle(limits: [Option<u64>; 2], slots: u32) -> bool {
+    limits.into_iter().flatten().all(|limit| limit >= TELLING * u64::from(slots))
+}
+
 impl Torrent {
     /// A peer that has what we have.
     pub(super) fn make_peer(&mut self) {
@@ -53,7 +62,12 @@ impl Torrent {
     /// What this torrent's peer is set to.
     pub(super) fn peer_config(&self) -> PeerConfig {
         let config = self.context.settings.peer.clone();
-        PeerConfig { pex: config.pex && !self.is(TorrentFlags::DISABLE_PEX), ..config }
+        let limits = [self.up.get(), self.context.up.get()];
+        PeerConfig {
+            pex: config.pex && !self.is(TorrentFlags::DISABLE_PEX),
+            lend_idle_slots: config.lend_idle_slots && tells_idle(limits, config.slots),
+            ..config
+        }
     }
 
     /// Who we are.
@@ -142,5 +156,18 @@ impl Torrent {
             peer::Event::Banned(ip) => self.alert(Alert::PeerBanned { torrent, ip }),
             peer::Event::Wasted { .. } | peer::Event::Snubbed(_) | peer::Event::EndgameStarted => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_everyone_is_slow_for_our_sake_no_slot_counts_as_idle() {
+        assert!(tells_idle([None, None], 4));
+        assert!(tells_idle([Some(16 << 10), None], 4));
+        assert!(!tells_idle([Some(1 << 20), Some((16 << 10) - 1)], 4));
+        assert!(!tells_idle([Some(16 << 10), None], 5));
     }
 }

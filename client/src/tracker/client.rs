@@ -2,7 +2,9 @@
 
 use engine::InfoHash;
 use engine::tracker::scrape::scrape_query;
-use engine::tracker::{AnnounceReply, AnnounceRequest, ReplyError, ScrapeReply, TrackerUrl, scrape_url};
+use engine::tracker::{
+    AnnounceError, AnnounceReply, AnnounceRequest, ReplyError, ScrapeReply, TrackerUrl, scrape_url,
+};
 
 use super::http::{HttpError, HttpLimits, get};
 use super::udp::{self, Asking, UdpError};
@@ -30,6 +32,15 @@ pub enum TrackerError {
     /// Its URL has no place to scrape at (BEP 48).
     #[error("{0:?} cannot be scraped")]
     NoScrape(String),
+}
+
+impl From<TrackerError> for AnnounceError {
+    fn from(error: TrackerError) -> Self {
+        match error {
+            TrackerError::Reply(error) => error.into(),
+            other => Self::Unanswered(other.to_string()),
+        }
+    }
 }
 
 impl Context {

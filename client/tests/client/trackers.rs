@@ -20,7 +20,7 @@ fn local() -> SocketAddr {
 }
 
 async fn tracker(allow: Option<BTreeSet<InfoHash>>) -> TrackerServer {
-    let config = TrackerConfig { min_interval: Duration::from_secs(1), ..TrackerConfig::default() };
+    let config = TrackerConfig { min_interval: Duration::from_secs(1), ..TrackerConfig::server() };
     let settings = TrackerSettings {
         http: vec![local()],
         udp: vec![local()],
@@ -58,10 +58,7 @@ async fn swarm(url: String, tracker: &TrackerServer, private: bool) {
     for _ in 0..9 {
         let (leech, folder) = (session().await, tempdir().unwrap());
         let alerts = leech.alerts();
-        let mut params = AddTorrentParams::metainfo(made.metainfo.clone(), folder.path());
-        // Of a private torrent, this is not a peer that counts (BEP 27).
-        params.peers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1));
-        leech.add_torrent(params).unwrap();
+        leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), folder.path())).unwrap();
         leeches.push((leech, folder, alerts));
     }
     for (_, folder, alerts) in &mut leeches {
@@ -92,24 +89,52 @@ async fn ten_peers_meet_over_udp_in_a_private_torrent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_private_torrent_has_peers_from_its_tracker_alone() {
+async fn a_private_torrent_has_the_peers_that_its_user_names() {
     let extra = || Extra { private: true, trackers: Vec::new() };
     let (made, from, to) =
         (single("secret", 100_000, 16384, extra()), tempdir().unwrap(), tempdir().unwrap());
     made.write(from.path());
     let (seed, leech) = (session().await, session().await);
-    let mut alerts = leech.alerts();
+    let (mut alerts, mut seeding) = (leech.alerts(), seed.alerts());
     seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
-    let mut params = AddTorrentParams::metainfo(made.metainfo.clone(), to.path());
-    params.peers.push(addr(&seed));
-    let torrent = leech.add_torrent(params).unwrap();
+    state(&mut seeding, TorrentState::Seeding).await;
+    let torrent = leech.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), to.path())).unwrap();
     state(&mut alerts, TorrentState::Downloading).await;
+    assert_eq!(torrent.peers().await.unwrap(), [], "nobody has told it of the seed");
     torrent.add_peers(vec![addr(&seed)]).await.unwrap();
-    assert_eq!(torrent.peers().await.unwrap(), []);
+    finished(&mut alerts).await;
+    made.check(to.path());
     leech.close().await;
-    while let Some(alert) = alerts.try_next() {
-        assert!(!matches!(alert, Alert::PeerConnected { .. }));
-    }
+    seed.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_named_again_is_dialled_again_at_once() {
+    let (made, from, to) =
+        (single("late", 100_000, 16384, Extra::default()), tempdir().unwrap(), tempdir().unwrap());
+    made.write(from.path());
+    let place = TcpListener::bind(local()).await.unwrap();
+    let at = place.local_addr().unwrap();
+    drop(place);
+    let leech = session().await;
+    let mut alerts = leech.alerts();
+    let params = AddTorrentParams::metainfo(made.metainfo.clone(), to.path());
+    let torrent = leech.add_torrent(AddTorrentParams { peers: vec![at], ..params }).unwrap();
+    state(&mut alerts, TorrentState::Downloading).await;
+    // Nobody listens: this fails within milliseconds on loopback.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let seed = Session::new(Settings { listen: vec![at], ..settings() }).await.unwrap();
+    let mut seeding = seed.alerts();
+    seed.add_torrent(AddTorrentParams::metainfo(made.metainfo.clone(), from.path())).unwrap();
+    state(&mut seeding, TorrentState::Seeding).await;
+    let start = tokio::time::Instant::now();
+    torrent.add_peers(vec![at]).await.unwrap();
+    finished(&mut alerts).await;
+    // On its own it would have waited for a minute.
+    assert!(start.elapsed() < Duration::from_secs(50), "{:?}", start.elapsed());
+    made.check(to.path());
+    leech.close().await;
+    seed.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,6 +204,48 @@ async fn a_udp_tracker_that_comes_late_is_asked_again() {
     let settings = TrackerSettings { udp: vec![at], ..TrackerSettings::default() };
     let _tracker = TrackerServer::start(settings).await.unwrap();
     wait(&mut alerts, "a reply", |alert| matches!(alert, Alert::TrackerReply { .. }).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tracker_that_wants_to_be_left_alone_is_and_the_next_is_asked() {
+    for retry in ["8:retry in5:never", "8:retry ini5e"] {
+        let tracker = tracker(None).await;
+        let body = format!("d14:failure reason6:closed{retry}e");
+        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{body}").into_bytes();
+        let first = format!("http://{}/announce", server(vec![answer; 9]).await);
+        let trackers = vec![vec![first.clone()], vec![http_url(&tracker)]];
+        let (made, home) =
+            (single("alone", 50_000, 16384, Extra { private: false, trackers }), tempdir().unwrap());
+        made.write(home.path());
+        let seed = session().await;
+        let mut alerts = seed.alerts();
+        let torrent = seed.add_torrent(AddTorrentParams::metainfo(made.metainfo, home.path())).unwrap();
+        let mut refusals = 0;
+        // It starts, stops, and starts again.
+        for _ in 0..3 {
+            wait(&mut alerts, "a reply", |alert| match alert {
+                Alert::TrackerError { url, error, .. } => {
+                    assert_eq!((url, error.as_str()), (&first, "the tracker refuses: closed"));
+                    refusals += 1;
+                    None
+                }
+                Alert::TrackerReply { .. } => Some(()),
+                _ => None,
+            })
+            .await;
+            // The alert is a little ahead of the torrent.
+            while torrent.status().await.unwrap().swarm.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if torrent.status().await.unwrap().paused {
+                torrent.resume().await.unwrap();
+            } else {
+                torrent.pause().await.unwrap();
+            }
+        }
+        assert_eq!(refusals, 1, "{retry}");
+        seed.close().await;
+    }
 }
 
 /// A server that answers each connection with the next of these, whatever it is asked.
@@ -299,6 +366,23 @@ async fn seeds_part_once_both_are_complete() {
     let reason = reason.await;
     let both = Closed::Ours(engine::peer::DisconnectReason::BothComplete);
     assert!(reason == both || matches!(reason, Closed::Theirs | Closed::Broken(_)), "{reason}");
+}
+
+/// rqbit announces so before it has the metadata, where others make up a number.
+#[tokio::test]
+async fn who_says_that_it_needs_nothing_hears_of_seeds() {
+    let tracker = TrackerServer::start(TrackerSettings { http: vec![local()], ..TrackerSettings::default() });
+    let tracker = tracker.await.unwrap();
+    let ask = async |id: &str, port: u16| {
+        let hash = "a".repeat(20);
+        let query =
+            format!("info_hash={hash}&peer_id={}&port={port}&uploaded=0&downloaded=0&left=0", id.repeat(20));
+        let url = Url::parse(&format!("{}?{query}", http_url(&tracker))).unwrap();
+        let body = get(url, HttpLimits { time: LONG, body: 1000 }, &[]).await.unwrap();
+        AnnounceReply::from_bytes(&body).unwrap().peers
+    };
+    assert_eq!(ask("x", 1001).await, []);
+    assert_eq!(ask("y", 1002).await, [SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1001)]);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ use crate::peer::{
 use crate::rng::Seed;
 use crate::time::Instant;
 use crate::tracker::announcer::{self, Announcer, AnnouncerConfig};
-use crate::tracker::{AnnounceReply, Retry};
+use crate::tracker::{AnnounceError, AnnounceReply, Retry};
 use crate::wire::extension::{METADATA_ID, PEX_ID, UT_METADATA, UT_PEX};
 use crate::wire::{ExtendedHandshake, Handshake, InfoHash, METADATA_PIECE, Message};
 
@@ -114,8 +114,8 @@ pub struct Fetch {
     remotes: BTreeMap<ConnId, Remote>,
     candidates: VecDeque<Candidate>,
     half_open: Vec<Candidate>,
-    /// Addresses that a tracker has named: the only ones that a private torrent may be had from.
-    of_tracker: BTreeSet<SocketAddr>,
+    /// Addresses that a tracker or the user has named: the only ones that a private torrent may be had from.
+    named: BTreeSet<SocketAddr>,
     banned: Vec<IpAddr>,
     /// Several remotes have made one wrong whole of it.
     alone: bool,
@@ -128,7 +128,7 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// A fetch that knows `peers` (a magnet's `x.pe`) and does nothing until [`Input::Start`].
+    /// A fetch that knows `peers` (a magnet's `x.pe`, as good as [`Input::Named`]) and does nothing until [`Input::Start`].
     pub fn new(
         info_hash: InfoHash,
         config: FetchConfig,
@@ -158,7 +158,7 @@ impl Fetch {
             remotes: BTreeMap::new(),
             candidates: VecDeque::new(),
             half_open: Vec::new(),
-            of_tracker: BTreeSet::new(),
+            named: BTreeSet::new(),
             banned: Vec::new(),
             alone: false,
             attempt: None,
@@ -167,7 +167,7 @@ impl Fetch {
             info: None,
             outputs: VecDeque::new(),
         };
-        fetch.discover(peers, Instant::ZERO);
+        fetch.on_named(peers, Instant::ZERO);
         fetch
     }
 
@@ -183,6 +183,7 @@ impl Fetch {
             Input::Message { conn, message } => self.on_message(conn, message, now),
             Input::Malformed { conn, .. } => self.violation(conn, Violation::Malformed, now),
             Input::Discovered { peers } => self.discover(&peers, now),
+            Input::Named { peers } => self.on_named(&peers, now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
             Input::Timeout | Input::Sent { .. } | Input::BlockRead { .. } | Input::PieceVerified { .. } => {}
@@ -230,13 +231,13 @@ impl Fetch {
     }
 
     /// Ends the fetch and gives its connections to [`Peer::take_over`](crate::Peer::take_over). The tracker is
-    /// not told: the peer's own `started` follows. Of a `private` torrent whom the tracker has not named is left
-    /// out (BEP 27); the second part of the answer is whose connections the driver has to close for that.
+    /// not told: the peer's own `started` follows. Of a `private` torrent whom neither the tracker nor the user has
+    /// named is left out (BEP 27); the second part of the answer is whose connections the driver has to close for that.
     pub fn hand_over(self, private: bool) -> (Handover, Vec<ConnId>) {
-        let named = |addr: &SocketAddr| !private || self.of_tracker.contains(addr);
+        let may_stay = |addr: &SocketAddr| !private || self.named.contains(addr);
         let (mut connections, mut closed) = (Vec::new(), Vec::new());
         for (conn, remote) in self.remotes {
-            if remote.outgoing && !named(&remote.addr) {
+            if remote.outgoing && !may_stay(&remote.addr) {
                 closed.push(conn);
                 continue;
             }
@@ -244,7 +245,7 @@ impl Fetch {
             let messages = remote.messages();
             connections.push(Adopted { conn, addr, outgoing, since, handshake_sent, handshake, messages });
         }
-        let candidates = self.candidates.iter().map(|candidate| candidate.addr).filter(named).collect();
+        let candidates = self.candidates.iter().map(|candidate| candidate.addr).filter(may_stay).collect();
         (Handover { connections, candidates, banned: self.banned }, closed)
     }
 
@@ -277,31 +278,48 @@ impl Fetch {
         }
     }
 
-    fn on_announced(&mut self, reply: Result<AnnounceReply, String>, now: Instant) {
+    fn on_announced(&mut self, reply: Result<AnnounceReply, AnnounceError>, now: Instant) {
         match reply {
             Ok(reply) => {
                 self.announcer.reply(now, Ok(&reply));
                 if self.running {
-                    let room = MAX_CANDIDATES.saturating_sub(self.of_tracker.len());
-                    self.of_tracker.extend(reply.peers.iter().take(room));
+                    let room = MAX_CANDIDATES.saturating_sub(self.named.len());
+                    self.named.extend(reply.peers.iter().take(room));
                     self.discover(&reply.peers, now);
                 }
             }
-            Err(_) => self.announcer.reply(now, Err(Retry::Unsaid)),
+            Err(error) => self.announcer.reply(now, Err(error.retry())),
         }
     }
 
     fn discover(&mut self, peers: &[SocketAddr], now: Instant) {
         for &addr in peers {
-            let nowhere = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
-            let known = addr == self.identity.addr
-                || self.banned.contains(&addr.ip())
-                || self.candidates.iter().any(|candidate| candidate.addr == addr)
-                || self.is_connected(addr);
-            if !nowhere && !known && self.candidates.len() < MAX_CANDIDATES {
+            let known = self.candidates.iter().any(|candidate| candidate.addr == addr);
+            if !known && self.may_dial(addr) && self.candidates.len() < MAX_CANDIDATES {
                 self.candidates.push_back(Candidate { addr, failures: 0, not_before: now });
             }
         }
+    }
+
+    /// As with a peer: what has failed before is forgotten, and they come first.
+    fn on_named(&mut self, peers: &[SocketAddr], now: Instant) {
+        for &addr in peers.iter().rev() {
+            self.candidates.retain(|candidate| candidate.addr != addr);
+            if self.named.len() < MAX_CANDIDATES {
+                self.named.insert(addr);
+            }
+            if self.may_dial(addr) {
+                self.candidates.push_front(Candidate { addr, failures: 0, not_before: now });
+                self.candidates.truncate(MAX_CANDIDATES);
+            }
+        }
+    }
+
+    /// Whether an address is somebody else's whom we are not connected with.
+    fn may_dial(&self, addr: SocketAddr) -> bool {
+        let nowhere = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
+        let known = addr == self.identity.addr || self.banned.contains(&addr.ip());
+        !nowhere && !known && !self.is_connected(addr)
     }
 
     fn is_connected(&self, addr: SocketAddr) -> bool {

@@ -1,6 +1,6 @@
 //! Fetches against peers that serve, and against remotes that lie, in a network in memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::bencode::Item;
 use crate::bitfield::Bitfield;
 use crate::peer::{Peer, Policy};
 use crate::testing::{Machine, Net, addr};
+use crate::tracker::AnnounceError;
 use crate::wire::{MetadataMessage, PeerId, RawBlock};
 use crate::{Metainfo, choker, picker};
 
@@ -332,20 +333,21 @@ fn without_the_metadata_a_request_is_rejected() {
 }
 
 #[test]
-fn of_a_private_torrent_only_those_the_tracker_named_are_handed_on() {
+fn of_a_private_torrent_only_those_the_tracker_or_the_user_named_are_handed_on() {
     let info = info(0, true);
     let mut net = Net::new();
     net.tracker = vec![addr(0)];
     // Nobody serves a private torrent's, but the tracker's own choice of peers may.
-    for n in 0..2 {
+    for n in 0..3 {
         net.add(peer(n, &info, true));
     }
-    let me = net.add(fetch(2, &info, &[1]));
+    let me = net.add(fetch(3, &info, &[2]));
+    net.feed(me, Input::Discovered { peers: vec![addr(1)] });
     net.run(seconds(2), |_| false);
-    assert_eq!(net.nodes[me].links.len(), 2);
-    let (handover, closed) = net.replace::<Fetch>(me, peer(2, &info, false)).hand_over(true);
-    let kept: Vec<_> = handover.connections.iter().map(|adopted| adopted.addr).collect();
-    assert_eq!((kept, closed.len()), (vec![addr(0)], 1));
+    assert_eq!(net.nodes[me].links.len(), 3);
+    let (handover, closed) = net.replace::<Fetch>(me, peer(3, &info, false)).hand_over(true);
+    let kept: BTreeSet<_> = handover.connections.iter().map(|adopted| adopted.addr).collect();
+    assert_eq!((kept, closed.len()), (BTreeSet::from([addr(0), addr(2)]), 1));
 }
 
 /// A fetch with one connection, whose handshake is done, and what it said to that.
@@ -508,7 +510,7 @@ proptest! {
                 7 => say(Message::HaveAll),
                 8 => say(extended("d1:md11:ut_metadatai0eee")),
                 9 if open.remove(&conn) => Input::Closed { conn },
-                10 => Input::Announced(Err("no".into())),
+                10 => Input::Announced(Err(AnnounceError::unanswered("no"))),
                 _ => {
                     now = now + Duration::from_millis(number.into());
                     Input::Timeout

@@ -174,10 +174,19 @@ impl Hasher {
     }
 
     /// The metainfo; [`Metainfo::to_bytes`] is the file. Fails if it was not given exactly the files' bytes.
-    pub fn finish(self) -> Result<Metainfo, MetainfoError> {
-        let Self { builder, layout, files, hashes, written, .. } = self;
-        if written != layout.total() {
-            return Err(MetainfoError::Content { got: written, expected: layout.total() });
+    pub fn finish(mut self) -> Result<Metainfo, MetainfoError> {
+        if self.written != self.layout.total() {
+            return Err(MetainfoError::Content { got: self.written, expected: self.layout.total() });
+        }
+        let hashes = std::mem::take(&mut self.hashes);
+        self.with_hashes(hashes)
+    }
+
+    /// The metainfo of content whose hashes are known. Fails if they are not one for each piece.
+    pub fn with_hashes(self, hashes: Vec<[u8; 20]>) -> Result<Metainfo, MetainfoError> {
+        let Self { builder, layout, files, .. } = self;
+        if hashes.len() != layout.pieces() as usize {
+            return Err(MetainfoError::Invalid("number of hashes"));
         }
         let file = |(path, length): &(Vec<String>, u64)| {
             let path = Item::List(path.iter().map(Item::string).collect());

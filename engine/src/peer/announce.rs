@@ -4,7 +4,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::torrent::Torrent;
 use crate::tracker::announcer::{self, Announcer, AnnouncerConfig};
-use crate::tracker::{AnnounceReply, Retry};
+use crate::tracker::{AnnounceError, AnnounceReply, Retry};
 
 use rand::Rng as _;
 
@@ -72,7 +72,7 @@ impl Peer {
         self.announcer.reply(now, Err(Retry::Unsaid));
     }
 
-    pub(crate) fn on_announced(&mut self, reply: Result<AnnounceReply, String>, now: Instant) {
+    pub(crate) fn on_announced(&mut self, reply: Result<AnnounceReply, AnnounceError>, now: Instant) {
         self.announcer_changed = true;
         match reply {
             Ok(reply) => {
@@ -82,7 +82,7 @@ impl Peer {
                     self.on_discovered(&reply.peers, now);
                 }
             }
-            Err(_) => self.announcer.reply(now, Err(Retry::Unsaid)),
+            Err(error) => self.announcer.reply(now, Err(error.retry())),
         }
     }
 }

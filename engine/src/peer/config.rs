@@ -24,6 +24,9 @@ pub struct PeerConfig {
     pub min_connections: u32,
     /// Upload slots, the optimistic one included (BEP 3: four).
     pub slots: u32,
+    /// Who has a slot and takes next to nothing stays unchoked and does not count, so that nobody waits behind
+    /// idle remotes. Not for those who upload less than 1 KiB/s a slot: there everyone looks idle.
+    pub lend_idle_slots: bool,
     /// Between choke rounds (BEP 3: 10 s).
     pub choke_interval: Duration,
     /// What rates are averaged over (BEP 3 as mainline did: 20 s).
@@ -73,6 +76,7 @@ impl Default for PeerConfig {
             one_per_address: true,
             min_connections: 20,
             slots: 4,
+            lend_idle_slots: false,
             choke_interval: Duration::from_secs(10),
             rate_window: Duration::from_secs(20),
             snub_after: Duration::from_secs(60),
@@ -98,7 +102,7 @@ impl Default for PeerConfig {
 impl PeerConfig {
     /// A client in the real world: the default and what a simulated peer has no use for.
     pub fn client() -> Self {
-        Self { remember: true, short_lives: 3, pex: true, ..Self::default() }
+        Self { remember: true, short_lives: 3, pex: true, lend_idle_slots: true, ..Self::default() }
     }
 }
 

@@ -69,6 +69,9 @@ pub(crate) struct Connection {
 
     pub am_choking: bool,
     pub peer_interested: bool,
+    /// It was seen to leave its slot idle; at how many looks in a row it took something.
+    pub idle: bool,
+    pub takes: u8,
     pub snubbed: bool,
     /// Takes part in pieces of its own only, since it helped with one that failed its hash.
     pub suspect: bool,
@@ -156,6 +159,8 @@ impl Connection {
             dry: false,
             am_choking: true,
             peer_interested: false,
+            idle: false,
+            takes: 0,
             snubbed: false,
             suspect: false,
             outgoing: false,

@@ -36,19 +36,35 @@ pub(crate) struct Candidate {
 impl Peer {
     pub(crate) fn on_discovered(&mut self, peers: &[SocketAddr], now: Instant) {
         for &addr in peers {
-            let known = addr == self.identity.addr
-                || self.ours.contains(&addr)
-                || self.is_hopeless(addr)
-                || self.banned.contains(&addr.ip())
+            let known = self.is_hopeless(addr)
                 || self.candidates.iter().any(|candidate| candidate.addr == addr)
-                || self.is_connected(addr);
-            let nowhere = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
-            if !known && !nowhere && self.candidates.len() < MAX_CANDIDATES {
+                || !self.may_dial(addr);
+            if !known && self.candidates.len() < MAX_CANDIDATES {
                 self.candidates.push_back(Candidate { addr, failures: 0, not_before: now });
             }
         }
         self.dial(now);
         self.candidates.shrink_to_fit();
+    }
+
+    /// The user knows better than we do: what has failed before is forgotten, and they come first.
+    pub(crate) fn on_named(&mut self, peers: &[SocketAddr], now: Instant) {
+        for &addr in peers.iter().rev() {
+            self.short_lived.remove(&addr);
+            self.candidates.retain(|candidate| candidate.addr != addr);
+            if self.may_dial(addr) {
+                self.candidates.push_front(Candidate { addr, failures: 0, not_before: now });
+                self.candidates.truncate(MAX_CANDIDATES);
+            }
+        }
+        self.dial(now);
+    }
+
+    /// Whether an address is somebody else's whom we are not connected with.
+    fn may_dial(&self, addr: SocketAddr) -> bool {
+        let nowhere = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
+        let ours = addr == self.identity.addr || self.ours.contains(&addr);
+        !nowhere && !ours && !self.banned.contains(&addr.ip()) && !self.is_connected(addr)
     }
 
     /// Whether there is an address to dial with this IP.

@@ -26,6 +26,7 @@ mod remotes;
 mod round;
 mod seam;
 mod settings;
+mod slots;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -100,6 +101,8 @@ pub struct Peer {
     seed_choker: Box<dyn Choker>,
     /// Choke rounds so far.
     rounds: u64,
+    /// Slots given on trial beside those that are set.
+    trials: usize,
     unchoke: Vec<ConnId>,
     refused: Vec<BlockRef>,
 
@@ -164,6 +167,7 @@ impl Peer {
             leech_choker: policy.leech.build(),
             seed_choker: policy.seed.build(),
             rounds: 0,
+            trials: 0,
             next_round: Instant::FAR,
             rechoke: false,
             unchoke: Vec::new(),
@@ -201,6 +205,7 @@ impl Peer {
             // BEP 27: the peers of a private torrent come from its tracker alone.
             Input::Discovered { .. } if self.torrent.private => {}
             Input::Discovered { peers } => self.on_discovered(&peers, now),
+            Input::Named { peers } => self.on_named(&peers, now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
         }

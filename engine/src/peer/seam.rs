@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::ids::ConnId;
 use crate::layout::{BlockRef, PieceIndex};
 use crate::time::Instant;
-use crate::tracker::{AnnounceReply, AnnounceRequest};
+use crate::tracker::{AnnounceError, AnnounceReply, AnnounceRequest};
 use crate::wire::{Handshake, Message, WireError};
 
 /// What happened, told by the driver.
@@ -90,10 +90,16 @@ pub enum Input {
         /// The addresses.
         peers: Vec<SocketAddr>,
     },
-    /// What the tracker said to the last [`Output::Announce`]; `Err`: its failure reason, or that it did not
-    /// answer. What is said to an earlier one is not to be told: after a `Stop` and a `Start` it would be taken
+    /// Addresses that the user names. They are dialled before all others, and at once, however lately they
+    /// have failed. Those of a private torrent too: BEP 27 has a client find peers by the tracker alone, and
+    /// what its user tells it, it has not found (libtorrent's `connect_peer` is as free).
+    Named {
+        /// The addresses.
+        peers: Vec<SocketAddr>,
+    },
+    /// What the tracker said to the last [`Output::Announce`]; `Err`: that it refuses, or did not answer. What is said to an earlier one is not to be told: after a `Stop` and a `Start` it would be taken
     /// for the answer to `started`.
-    Announced(Result<Box<AnnounceReply>, String>),
+    Announced(Result<Box<AnnounceReply>, AnnounceError>),
     /// Leave the swarm: say so to the tracker and drop every connection. Nothing follows but a new `Start`.
     Stop,
 }

@@ -10,11 +10,12 @@ use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
 use super::Peer;
+use super::connection::Connection;
 use super::seam::{Output, Violation};
 
 impl Peer {
     pub(crate) fn on_interest(&mut self, id: ConnId, interested: bool) {
-        let slots = self.config.slots;
+        let slots = self.slots();
         // BEP 21: it wants nothing.
         let mut interested = interested;
         if let Some(remote) = self.remotes.get_mut(id) {
@@ -31,8 +32,8 @@ impl Peer {
         if !conn.am_choking {
             self.rechoke = true;
         } else if interested {
-            let busy = self.conns.iter().filter(|(_, conn)| !conn.am_choking && conn.peer_interested).count();
-            self.rechoke |= busy < slots as usize;
+            let busy = |conn: &Connection| !conn.am_choking && conn.peer_interested && !conn.idle;
+            self.rechoke |= self.conns.iter().filter(|(_, conn)| busy(conn)).count() < slots;
         }
     }
 
@@ -138,13 +139,19 @@ impl Peer {
         self.rechoke = false;
         let (conns, config) = (&self.conns, &self.config);
         let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
-        let facts: SmallVec<[Facts; 48]> =
+        let mut facts: SmallVec<[Facts; 48]> =
             ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)).collect();
+        if self.config.lend_idle_slots {
+            if periodic {
+                self.look_for_idle(&facts, now);
+            }
+            facts.retain(|facts| !self.has_lent(facts.conn));
+        }
         let round = Round {
             now,
             number: self.rounds,
             periodic,
-            slots: self.config.slots.max(1) as usize,
+            slots: self.slots(),
             pieces: self.torrent.layout.pieces(),
         };
         let choker = if self.is_complete() { &mut self.seed_choker } else { &mut self.leech_choker };
@@ -181,6 +188,7 @@ impl Peer {
         };
         if let Some(conn) = self.conns.get_mut(id) {
             conn.am_choking = true;
+            (conn.idle, conn.takes) = (false, 0);
         }
         let Some((conn, traffic)) = self.conns.busy(id) else { return };
         let mut refused = std::mem::take(&mut self.refused);

@@ -20,7 +20,7 @@ pub mod url;
 pub use announcer::{Announcer, AnnouncerConfig, Identity, Stats};
 pub use ledger::{Account, AccountKey, MinRatio};
 pub use origin::{Family, Origin};
-pub use reply::{AnnounceReply, Failure, ReplyError, Retry};
+pub use reply::{AnnounceError, AnnounceReply, Failure, ReplyError, Retry};
 pub use request::{AnnounceRequest, Event, QueryError};
 pub use scrape::{ScrapeCounts, ScrapeReply, scrape_url};
 pub use server::{Returns, Tracker, TrackerConfig};

@@ -94,6 +94,41 @@ impl Failure {
     }
 }
 
+/// Why an announce has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnnounceError {
+    /// The tracker refuses, and may say when to ask again (BEP 31).
+    #[error(transparent)]
+    Refused(#[from] Failure),
+    /// It did not answer, or not with anything that can be read; why, for people to read.
+    #[error("{0}")]
+    Unanswered(String),
+}
+
+impl AnnounceError {
+    /// There is no answer, for this reason.
+    pub fn unanswered(reason: impl Into<String>) -> Self {
+        Self::Unanswered(reason.into())
+    }
+
+    /// What is said of asking again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Refused(failure) => failure.retry,
+            Self::Unanswered(_) => Retry::Unsaid,
+        }
+    }
+}
+
+impl From<ReplyError> for AnnounceError {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::Refused(failure) => Self::Refused(failure),
+            other => Self::Unanswered(other.to_string()),
+        }
+    }
+}
+
 /// Why a body is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyError {

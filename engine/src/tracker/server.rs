@@ -3,7 +3,8 @@
 //!
 //! - A peer is known by the address it comes from and the port it names; one that does not announce for
 //!   [`TrackerConfig::expire_after`] is forgotten, and so is a swarm without peers.
-//! - An answer costs O(peers in the answer + log swarm). It never holds who asked, nor a seed if a seed asked.
+//! - An answer costs O(peers in the answer + log swarm). It never holds who asked, nor a seed if a seed asked,
+//!   unless [`TrackerConfig::seeds_meet`] has the room that leechers leave filled with them.
 //! - Memory is bounded by [`TrackerConfig::most_swarms`] and [`TrackerConfig::most_members`].
 //! - Who has to give more first ([`TrackerConfig::min_ratio`]) is told of nobody, but others are told of it: it
 //!   could not give otherwise.
@@ -48,6 +49,10 @@ pub struct TrackerConfig {
     pub max_peers: u32,
     /// Which peers an answer may hold.
     pub returns: Returns,
+    /// Tell who needs nothing of seeds too, after the leechers. Seeds have no use for each other; but a client that
+    /// has a magnet link and no torrent as yet may say that it needs nothing, as rqbit does, and would never
+    /// get its metadata where there are seeds alone. opentracker makes no difference between peers at all.
+    pub seeds_meet: bool,
     /// A peer that has not announced for this long is gone.
     pub expire_after: Duration,
     /// Believe the `ip` of an announce. Lets anyone have a victim's address spread (BEP 7).
@@ -71,12 +76,20 @@ impl Default for TrackerConfig {
             default_peers: 50,
             max_peers: 200,
             returns: Returns::All,
+            seeds_meet: false,
             expire_after: Duration::from_secs(4500),
             trust_ip: false,
             most_swarms: 100_000,
             most_members: 10_000_000,
             min_ratio: None,
         }
+    }
+}
+
+impl TrackerConfig {
+    /// A tracker in the real world: the default and what simulated peers have no use for.
+    pub fn server() -> Self {
+        Self { seeds_meet: true, ..Self::default() }
     }
 }
 
@@ -287,10 +300,14 @@ impl Tracker {
         rng: &mut Rng,
     ) -> Vec<MemberId> {
         let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Vec::new() };
-        let want = request.numwant.unwrap_or(self.config.default_peers).min(self.config.max_peers);
+        let want = request.numwant.unwrap_or(self.config.default_peers).min(self.config.max_peers) as usize;
         let seeds = request.left > 0;
         let leechers = self.config.returns == Returns::All;
-        swarm.sample([seeds, leechers], only, id, want as usize, rng)
+        let mut chosen = swarm.sample([seeds, leechers], only, id, want, rng);
+        if !seeds && self.config.seeds_meet {
+            chosen.extend(swarm.sample([true, false], only, id, want - chosen.len(), rng));
+        }
+        chosen
     }
 
     #[cfg(test)]

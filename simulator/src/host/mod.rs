@@ -313,7 +313,7 @@ impl Host {
     fn on_reply(&mut self, parcel: u32, ctx: &mut Context<'_>) {
         let Content::Bytes(body) = ctx.parcels.take(parcel).content else { return };
         let reply = engine::tracker::AnnounceReply::from_bytes(&body).map(Box::new);
-        self.feed(Input::Announced(reply.map_err(|error| error.to_string())), ctx);
+        self.feed(Input::Announced(reply.map_err(Into::into)), ctx);
     }
 
     fn on_timer(&mut self, time: u64, ctx: &mut Context<'_>) {

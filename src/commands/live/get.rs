@@ -9,9 +9,10 @@ use client::{AddTorrentParams, Settings};
 use engine::Magnet;
 
 use super::line::Line;
-use super::{End, NOTES, add, open, read_torrent, settings, wait_for, watch};
+use super::{End, add, open, read_torrent, settings, wait_for, watch};
 use crate::cli::Get;
 use crate::commands::Outcome;
+use crate::commands::create::NOTES;
 use crate::failure::{Exit, Failure};
 use crate::output::{safe, size};
 
@@ -39,9 +40,10 @@ async fn download(args: &Get, params: AddTorrentParams, settings: Settings, out:
     let torrent = add(&session, &args.client, params)?;
     let line = Line::new(&args.client);
     let complete = |state| state == TorrentState::Seeding;
-    let mut end = watch(&torrent, &mut alerts, &line, |status| complete(status.state)).await;
+    let mut end =
+        watch(&torrent, &mut alerts, &line, &args.client.peer, |status| complete(status.state)).await;
     if let (Ok(End::Done), Some(ratio)) = (&end, args.seed_until) {
-        end = watch(&torrent, &mut alerts, &line, |status| status.ratio() >= ratio).await;
+        end = watch(&torrent, &mut alerts, &line, &args.client.peer, |status| status.ratio() >= ratio).await;
     }
     line.clear();
     let status = torrent.status().await;

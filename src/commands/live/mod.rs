@@ -6,6 +6,7 @@ pub mod seed;
 pub mod tracker;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use crate::stop;
 
 /// Between two looks at the torrent and at Ctrl-C.
 const LOOK: Duration = Duration::from_millis(200);
-/// The folder in the download folder where it is noted what is there.
-const NOTES: &str = ".swarmlab";
+/// After so many looks without a connection, the peers that the user has named are dialled again: 3 s.
+const LOOKS_BETWEEN_DIALS: u32 = 15;
 
 /// Runs what waits for sockets.
 fn wait_for(work: impl Future<Output = Outcome>) -> Outcome {
@@ -75,20 +76,25 @@ enum End {
     Interrupted,
 }
 
-/// Watches a torrent: draws it, tells what goes wrong, until `over` says so, Ctrl-C, or a file fails.
+/// Watches a torrent: draws it, tells what goes wrong, until `over` says so, Ctrl-C, or a file fails. While nobody
+/// is there, the peers that the user has `named` are dialled again and again: they may be about to start.
 async fn watch(
     torrent: &TorrentHandle,
     alerts: &mut Alerts,
     line: &line::Line,
+    named: &[SocketAddr],
     mut over: impl FnMut(&TorrentStatus) -> bool,
 ) -> Result<End, Failure> {
     let stop = stop::watch();
+    // What goes wrong again and again is told once.
+    let mut told = None;
+    let mut looks = 0;
     loop {
         if stop.load(Ordering::Relaxed) {
             return Ok(End::Interrupted);
         }
         while let Some(alert) = alerts.try_next() {
-            heed(&alert, line)?;
+            heed(&alert, line, &mut told)?;
         }
         // It is in the session until the session is closed.
         let status = torrent.status().await.map_err(|gone| Failure::Io(gone.to_string()))?;
@@ -96,12 +102,16 @@ async fn watch(
         if over(&status) {
             return Ok(End::Done);
         }
+        looks += 1;
+        if looks % LOOKS_BETWEEN_DIALS == 0 && status.peers == 0 && !named.is_empty() {
+            torrent.add_peers(named.to_vec()).await.map_err(|gone| Failure::Io(gone.to_string()))?;
+        }
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// What a person wants to know of an alert.
-fn heed(alert: &Alert, line: &line::Line) -> Result<(), Failure> {
+fn heed(alert: &Alert, line: &line::Line, told: &mut Option<String>) -> Result<(), Failure> {
     if line.verbose {
         line.above(|| note(&safe(&format!("{alert:?}"))));
     }
@@ -114,7 +124,10 @@ fn heed(alert: &Alert, line: &line::Line) -> Result<(), Failure> {
         Alert::TrackerReply { url, warning: Some(warning), .. } => {
             line.above(|| note(&format!("tracker {}: {}", safe(url), safe(warning))));
         }
-        Alert::ResumeFailed { error, .. } => line.above(|| note(error)),
+        Alert::ResumeFailed { error, .. } if told.as_ref() != Some(error) => {
+            line.above(|| note(error));
+            *told = Some(error.clone());
+        }
         _ => {}
     }
     Ok(())

@@ -21,7 +21,7 @@ pub fn tracker(args: &Tracker, out: &mut impl Write) -> Outcome {
         Err(_) => read_torrent(Path::new(text)).map(|torrent| torrent.info_hash),
     };
     let allow = args.allow.iter().map(hash).collect::<Result<BTreeSet<InfoHash>, Failure>>()?;
-    let default = TrackerConfig::default();
+    let default = TrackerConfig::server();
     let interval = args.interval.duration();
     let settings = TrackerSettings {
         http: args.http.clone(),

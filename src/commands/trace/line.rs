@@ -70,6 +70,7 @@ fn input_parts(input: &Input) -> Parts {
             ("piece-verified", None, json!({ "piece": piece.get(), "ok": ok }))
         }
         Input::Discovered { peers } => ("discovered", None, json!({ "peers": peers })),
+        Input::Named { peers } => ("named", None, json!({ "peers": peers })),
         Input::Announced(Ok(reply)) => {
             let fields = json!({
                 "interval": reply.interval.as_secs_f64(),
@@ -79,7 +80,7 @@ fn input_parts(input: &Input) -> Parts {
             });
             ("announced", None, fields)
         }
-        Input::Announced(Err(reason)) => ("announce-failed", None, json!({ "reason": reason })),
+        Input::Announced(Err(error)) => ("announce-failed", None, json!({ "reason": error.to_string() })),
         Input::Stop => ("stop", None, Value::Null),
     }
 }

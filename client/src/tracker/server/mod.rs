@@ -42,7 +42,7 @@ impl Default for TrackerSettings {
         Self {
             http: Vec::new(),
             udp: Vec::new(),
-            config: TrackerConfig::default(),
+            config: TrackerConfig::server(),
             allow: None,
             connections: (1000, 50),
         }

@@ -320,3 +320,39 @@ fn leaving_drops_everything_and_a_new_start_goes_on_where_it_was() {
     bench.give_all(two, asked, true);
     assert!(bench.peer.is_complete());
 }
+
+#[test]
+fn whom_the_user_names_is_dialled_at_once_whatever_came_before() {
+    let name = |bench: &mut Bench, hosts: &[u32]| {
+        dialled(&bench.input(Input::Named { peers: hosts.iter().copied().map(addr).collect() }))
+    };
+    let mut bench =
+        Setup::leech(4).with(|config| (config.short_lives, config.max_half_open) = (1, 2)).bench();
+    assert_eq!(name(&mut bench, &[2]), [addr(2)]);
+    assert_eq!(name(&mut bench, &[2]), [], "one dial at a time");
+    bench.input(Input::ConnectFailed { addr: addr(2) });
+    assert_eq!(dialled(&discover(&mut bench, [2])), [], "a minute has not passed");
+    assert_eq!(name(&mut bench, &[2]), [addr(2)]);
+    // A connection that ends at once is the last, until the user says otherwise.
+    bench.input(Input::Connected { conn: ConnId(0), addr: addr(2), outgoing: true });
+    bench.input(Input::Closed { conn: ConnId(0) });
+    assert_eq!(dialled(&discover(&mut bench, [2])), []);
+    assert_eq!(name(&mut bench, &[2]), [addr(2)]);
+    // Before all others, in the order in which they are named; nowhere, and we ourselves, are nobody.
+    assert_eq!(dialled(&discover(&mut bench, 10..20)), [addr(10)]);
+    let outputs =
+        bench.input(Input::Named { peers: vec![addr(1), "0.0.0.0:1".parse().unwrap(), addr(4), addr(3)] });
+    assert_eq!(dialled(&outputs), []);
+    let next = [10, 4, 3].map(|host| dialled(&bench.input(Input::ConnectFailed { addr: addr(host) })));
+    assert_eq!(next, [[addr(4)], [addr(3)], [addr(11)]]);
+}
+
+#[test]
+fn of_a_private_torrent_the_user_may_name_peers_and_nobody_else_but_the_tracker() {
+    let mut setup = Setup::leech(4);
+    setup.private = true;
+    let mut bench = setup.bench();
+    assert_eq!(dialled(&discover(&mut bench, [2])), []);
+    let outputs = bench.input(Input::Named { peers: vec![addr(3)] });
+    assert_eq!(dialled(&outputs), [addr(3)]);
+}

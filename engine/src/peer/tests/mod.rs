@@ -12,6 +12,7 @@ mod metadata;
 mod pex;
 mod property;
 mod settings;
+mod slots;
 mod swarm;
 mod tracker;
 mod upload;

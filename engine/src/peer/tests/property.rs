@@ -14,6 +14,7 @@ use crate::Bitfield;
 use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef};
 use crate::peer::{Event, Input, Output, PeerConfig, Pipeline};
+use crate::tracker::AnnounceError;
 use crate::wire::{InfoHash, Message, RawBlock, WireError};
 
 const PIECES: u32 = 6;
@@ -402,7 +403,7 @@ impl Model {
             Op::Malformed(remote) => self.input(Input::Malformed { conn: ConnId(remote), error: BAD }),
             Op::Discovered(list) => self.input(Input::Discovered { peers: hosts(list) }),
             Op::Announced(Some(list)) => self.input(Input::Announced(Ok(Box::new(reply(&hosts(list)))))),
-            Op::Announced(None) => self.input(Input::Announced(Err("no".into()))),
+            Op::Announced(None) => self.input(Input::Announced(Err(AnnounceError::unanswered("no")))),
             Op::Stop => self.input(Input::Stop),
             Op::Start => self.input(Input::Start),
             Op::UploadMode(on) => {

@@ -4,6 +4,7 @@ use super::bench::*;
 use crate::ids::ConnId;
 use crate::peer::{DisconnectReason, Event, Input, Output, PeerConfig};
 use crate::picker;
+use crate::tracker::AnnounceError;
 use crate::wire::{ExtendedHandshake, Message};
 
 fn client(setup: Setup) -> Setup {
@@ -205,7 +206,7 @@ fn who_closes_at_once_is_given_up() {
     assert!((240..=250).contains(&(dials[2] - dials[1])), "{dials:?}");
     assert_eq!(dialled(&bench.input(Input::Discovered { peers: vec![addr(9)] })), []);
     // The tracker still names it: one more try.
-    bench.input(Input::Announced(Err("late".into())));
+    bench.input(Input::Announced(Err(AnnounceError::unanswered("late"))));
     let mut tries = Vec::new();
     for _ in 0..3 {
         let outputs = bench.input(Input::Announced(Ok(Box::new(reply(&[addr(9)])))));

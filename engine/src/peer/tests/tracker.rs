@@ -2,8 +2,8 @@
 
 use super::bench::*;
 use crate::peer::{Input, Output};
-use crate::tracker::AnnounceRequest;
 use crate::tracker::request::Event;
+use crate::tracker::{AnnounceError, AnnounceRequest, Failure, Retry};
 
 fn announces(outputs: &[Output]) -> Vec<AnnounceRequest> {
     let announce = |output: &Output| match output {
@@ -103,14 +103,26 @@ fn who_is_short_of_neighbours_asks_at_the_minimum_interval() {
 fn failures_are_tried_again_later() {
     let (mut bench, _) = started(&Setup::leech(4));
     let mut at = Vec::new();
-    bench.input(Input::Announced(Err("no".into())));
+    bench.input(Input::Announced(Err(AnnounceError::unanswered("no"))));
     for second in 1..=120 {
         let said = announces(&bench.pass(seconds(1)));
         if let Some(request) = said.first() {
             assert_eq!(request.event, Event::Started);
             at.push(second);
-            bench.input(Input::Announced(Err("no".into())));
+            bench.input(Input::Announced(Err(AnnounceError::unanswered("no"))));
         }
     }
     assert_eq!(at, [15, 45, 105]);
+}
+
+#[test]
+fn a_tracker_that_says_when_to_ask_again_is_asked_then_or_never() {
+    let refuse = |retry| Input::Announced(Err(Failure { reason: "full".into(), retry }.into()));
+    let (mut bench, _) = started(&Setup::leech(4));
+    bench.input(refuse(Retry::After(seconds(600))));
+    assert_eq!(announces(&bench.pass(seconds(599))), [], "though it is short of neighbours");
+    assert_eq!(announces(&bench.pass(seconds(1)))[0].event, Event::Started);
+    bench.input(refuse(Retry::Never));
+    assert_eq!(announces(&bench.pass(seconds(100_000))), []);
+    assert_eq!(announces(&bench.input(Input::Stop)), [], "it wants to hear nothing more");
 }

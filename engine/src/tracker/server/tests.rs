@@ -75,6 +75,20 @@ fn seeds_are_told_of_leechers_alone() {
 }
 
 #[test]
+fn seeds_are_told_of_seeds_where_leechers_leave_room() {
+    // Who says that it needs nothing may have a magnet link alone.
+    let (mut tracker, mut rng) = tracker(TrackerConfig::server(), 10, 4);
+    for (numwant, seeds) in [(50, 9), (6, 2), (4, 0), (0, 0)] {
+        let ask = AnnounceRequest { numwant: Some(numwant), ..request(0, Event::None) };
+        let peers = tracker.announce(at(1), &ask, host(0), &mut rng).unwrap().peers;
+        let of_seeds = peers.iter().filter(|peer| (1..10).map(host).any(|seed| seed == **peer)).count();
+        assert_eq!((peers.len() - of_seeds, of_seeds), ((numwant as usize).min(4), seeds));
+        assert!(!peers.contains(&host(0)));
+    }
+    tracker.check();
+}
+
+#[test]
 fn client_server_is_seeds_alone() {
     let config = TrackerConfig { returns: Returns::Seeds, ..TrackerConfig::default() };
     let (mut tracker, mut rng) = tracker(config, 2, 8);

@@ -1,0 +1,63 @@
+//! Upload slots that lie idle are lent to others ([`PeerConfig::lend_idle_slots`](super::PeerConfig)).
+//!
+//! Slots bound how many share the uplink. Who has one and takes next to nothing shares nothing: it stays unchoked, in
+//! case it begins to ask, but the choker neither sees nor counts it. It is looked at in each round: it is idle if it takes
+//! nothing once it has had its slot for [`LOOKS`] rounds, and uses its slot if it has taken something at so many looks
+//! in a row, which what fills a socket's buffer does not. When most slots have turned out to be idle, as many more
+//! remotes are unchoked on trial as there are idle ones, so that the trials double every 30 s: behind 2,000
+//! that take nothing, whoever does waits for nine times that, and not for 500 turns of a minute.
+//!
+//! Trials end when as many as there are slots have been found that take something: then the choker is back to
+//! its slots, and nobody but the idle has been unchoked beyond them.
+
+use crate::choker::{Facts, OPTIMISTIC_ROUNDS};
+use crate::ids::ConnId;
+use crate::time::Instant;
+
+use super::Peer;
+
+/// Who takes less, in bytes a second over the rate window, leaves its slot idle. (libtorrent's choker by rate
+/// begins to count at as much, its `rate_choker_initial_threshold`.)
+const LEAST_USE: u64 = 1024;
+/// Rounds that it takes to tell. With 20 s for rates and 10 s for rounds, what was taken at once is seen twice.
+const LOOKS: u8 = OPTIMISTIC_ROUNDS as u8;
+
+impl Peer {
+    /// The slots to be given, those of the idle not counted.
+    pub(crate) fn slots(&self) -> usize {
+        self.config.slots.max(1) as usize + self.trials
+    }
+
+    /// Whether a connection has a slot that is lent to another.
+    pub(crate) fn has_lent(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_some_and(|conn| conn.idle && conn.peer_interested && !conn.am_choking)
+    }
+
+    /// Once a round: who leaves its slot idle, and how many may be tried in their place.
+    pub(crate) fn look_for_idle(&mut self, facts: &[Facts], now: Instant) {
+        let settled = self.config.choke_interval * u32::from(LOOKS);
+        let (mut idle, mut used, mut unknown) = (0, 0, 0);
+        for facts in facts.iter().filter(|facts| facts.interested && facts.unchoked) {
+            let Some(conn) = self.conns.get_mut(facts.conn) else { continue };
+            if facts.upload_rate >= LEAST_USE {
+                conn.takes = LOOKS.min(conn.takes + 1);
+                conn.idle &= conn.takes < LOOKS;
+            } else {
+                conn.takes = 0;
+                conn.idle = now.since(facts.last_turn()) >= settled;
+            }
+            match (conn.idle, conn.takes) {
+                (true, _) => idle += 1,
+                (false, LOOKS) => used += 1,
+                (false, _) => unknown += 1,
+            }
+        }
+        let slots = self.config.slots.max(1) as usize;
+        if used >= slots {
+            self.trials = 0;
+        } else if 2 * (used + unknown) < slots + self.trials {
+            // Of those that were tried last, too, most are idle.
+            self.trials = idle;
+        }
+    }
+}
