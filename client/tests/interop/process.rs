@@ -1,18 +1,23 @@
 //! Processes that never outlive the test: each leads a group of its own, which is killed when it is dropped.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use engine::{Handshake, InfoHash, PeerId};
+
 use crate::time::Deadline;
 use crate::{Outcome, fail};
 
 /// How long a client may take to open a port.
 const START: Duration = Duration::from_secs(40);
+
+/// How long one attempt at that may take.
+const TRY: Duration = Duration::from_secs(1);
 
 /// A running program and what it printed.
 pub struct Process {
@@ -57,17 +62,33 @@ impl Process {
 
     /// Waits until it takes connections at `addr`.
     pub fn wait_port(&mut self, addr: SocketAddr) -> Outcome {
+        self.wait_for(&format!("it listened at {addr}"), || TcpStream::connect_timeout(&addr, TRY).is_ok())
+    }
+
+    /// Waits until it answers a handshake for a torrent: a peer that is turned away comes again only after a while.
+    pub fn wait_handshake(&mut self, addr: SocketAddr, torrent: InfoHash) -> Outcome {
+        let handshake = Handshake::new(torrent, PeerId(*b"-XX0001-a first look"));
+        let answers = || -> io::Result<bool> {
+            let mut stream = TcpStream::connect_timeout(&addr, TRY)?;
+            stream.set_read_timeout(Some(TRY))?;
+            stream.write_all(&handshake.to_bytes())?;
+            Ok(stream.read(&mut [0; 1])? > 0)
+        };
+        self.wait_for("it answered a handshake", || answers().unwrap_or(false))
+    }
+
+    fn wait_for(&mut self, what: &str, done: impl Fn() -> bool) -> Outcome {
         let deadline = Deadline::after(START);
         while !deadline.over() {
             if !self.alive() {
-                return fail(format!("it ended before it listened at {addr}: {}", self.tail()));
+                return fail(format!("it ended before {what}: {}", self.tail()));
             }
-            if TcpStream::connect_timeout(&addr, Duration::from_secs(1)).is_ok() {
+            if done() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        fail(format!("it never listened at {addr}: {}", self.tail()))
+        fail(format!("never {what}: {}", self.tail()))
     }
 
     /// Waits until it has ended; `false` if it has not within `limit`.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,14 +24,20 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// How fast something was, or how long it took where nothing was moved.
+/// How fast something was, and how long it took.
 pub fn rate(moved: &Moved) -> String {
-    let seconds = moved.time.as_secs_f64();
-    match moved.bytes > 0 && seconds > 0.0 {
-        true => format!("{:.0} MiB/s", moved.bytes as f64 / seconds / f64::from(1 << 20)),
-        false => format!("after {seconds:.0} s"),
+    let whole = format!("{:.1} s", moved.time.as_secs_f64());
+    match moved.seen {
+        Some((bytes, time)) if !time.is_zero() => {
+            let rate = bytes as f64 / time.as_secs_f64() / f64::from(1 << 20);
+            format!("{rate:.0} MiB/s, {whole}")
+        }
+        _ => whole,
     }
 }
+
+/// If set, the document is written.
+pub const BLESS: &str = "SWARMLAB_BLESS";
 
 /// Where those are kept.
 const THROUGHPUT: &str = "throughput";
@@ -47,6 +55,7 @@ pub fn note(who: &str, version: &str, case: &str, verdict: &Verdict) {
         Verdict::Passed(moved) => {
             value["bytes"] = moved.bytes.into();
             value["seconds"] = moved.time.as_secs_f64().into();
+            value["seen"] = moved.seen.map(|(bytes, time)| json!([bytes, time.as_secs_f64()])).into();
             value["remark"] = moved.remark.into();
         }
         Verdict::Cannot(why) => value["cannot"] = why.as_str().into(),
@@ -65,13 +74,19 @@ pub fn note_throughput(value: Value) {
 /// Puts this run's results over those of earlier ones, and writes the document if asked to.
 pub fn finish() -> Outcome {
     let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    let stored = std::fs::read(store()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let mut stored: Value = stored.unwrap_or_else(|| json!({}));
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(store())?;
+    // Another run may come to its end now.
+    file.lock()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let mut stored: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!({}));
     for ((who, case), value) in &*all {
         stored[who][case] = value.clone();
     }
-    std::fs::write(store(), serde_json::to_vec_pretty(&stored)?)?;
-    if std::env::var_os("SWARMLAB_BLESS").is_some() {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&serde_json::to_vec_pretty(&stored)?)?;
+    if std::env::var_os(BLESS).is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/interop.md");
         std::fs::write(path, document(&stored))?;
     }
@@ -97,8 +112,13 @@ fn cell(result: &Value, notes: &mut Vec<String>) -> String {
     if !result["cannot"].is_null() {
         return noted("cannot", &result["cannot"]);
     }
-    let time = Duration::from_secs_f64(result["seconds"].as_f64().unwrap_or(0.0));
-    let rate = rate(&Moved { bytes: result["bytes"].as_u64().unwrap_or(0), time, remark: None });
+    let seconds = |value: &Value| Duration::from_secs_f64(value.as_f64().unwrap_or(0.0));
+    let rate = rate(&Moved {
+        bytes: result["bytes"].as_u64().unwrap_or(0),
+        time: seconds(&result["seconds"]),
+        seen: result["seen"][0].as_u64().map(|bytes| (bytes, seconds(&result["seen"][1]))),
+        remark: None,
+    });
     if result["remark"].is_null() { rate } else { noted(&rate, &result["remark"]) }
 }
 

@@ -97,8 +97,15 @@ impl Default for PeerConfig {
 
 impl PeerConfig {
     /// A client in the real world: the default and what a simulated peer has no use for.
+    ///
+    /// Of requests it takes and has as many as libtorrent. Transmission 3.00 answers them every 500 ms, and sends
+    /// its own once a second: what it is not asked for by then, or may not ask for, waits for the next time.
     pub fn client() -> Self {
-        Self { remember: true, short_lives: 3, pex: true, ..Self::default() }
+        let pipeline = match Pipeline::default() {
+            Pipeline::Adaptive { queue, min, .. } => Pipeline::Adaptive { queue, min, max: 500 },
+            fixed => fixed,
+        };
+        Self { remember: true, short_lives: 3, pex: true, max_queued: 2000, pipeline, ..Self::default() }
     }
 }
 

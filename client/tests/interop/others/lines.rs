@@ -85,6 +85,10 @@ impl Other for Lines {
         Ok(answer["progress"].as_f64().ok_or("no progress")?)
     }
 
+    fn sent(&mut self) -> Outcome<Option<u64>> {
+        Ok(self.ask(&json!({"do": "status"}))?["sent"].as_u64())
+    }
+
     fn peers(&mut self) -> Outcome<Vec<(SocketAddr, bool)>> {
         let answer = self.ask(&json!({"do": "peers"}))?;
         let peers = answer["peers"].as_array().ok_or("no peers")?;

@@ -64,6 +64,11 @@ pub trait Other {
     /// The share of the content that is verified, 0 to 1. While it checks its files, that is 0.
     fn progress(&mut self) -> Outcome<f64>;
 
+    /// Payload bytes it has sent, if it is ours: others say so only now and then.
+    fn sent(&mut self) -> Outcome<Option<u64>> {
+        Ok(None)
+    }
+
     /// The other ends of its connections: the address, and whether it has dialled.
     fn peers(&mut self) -> Outcome<Vec<(SocketAddr, bool)>> {
         Err("it is not asked for its peers".into())

@@ -19,6 +19,7 @@ use super::lines::Lines;
 use super::{Kind, Other, Wishes};
 use crate::Outcome;
 use crate::lab::Place;
+use crate::time::Stopwatch;
 
 /// See the module.
 pub const KIND: Kind = Kind {
@@ -91,9 +92,10 @@ async fn serve(start: &Value) -> Outcome {
         ..Settings::default()
     };
     if std::env::var_os(TRACE).is_some() {
-        settings.tap = Some(Tap(Arc::new(|_, seam| {
-            let text = format!("{seam:?}");
-            eprintln!("{}", text.chars().take(300).collect::<String>());
+        let watch = Stopwatch::start();
+        settings.tap = Some(Tap(Arc::new(move |_, seam| {
+            let text: String = format!("{seam:?}").chars().take(300).collect();
+            eprintln!("{:.3} {text}", watch.elapsed().as_secs_f64());
         })));
     }
     settings.peer = PeerConfig { pex: start["pex"] == true, ..settings.peer };
@@ -139,7 +141,7 @@ async fn answer(session: &Session, torrent: &mut Option<TorrentHandle>, request:
             let status = torrent.status().await?;
             let ready = matches!(status.state, TorrentState::Downloading | TorrentState::Seeding);
             let share = if ready { status.done as f64 / status.total.max(1) as f64 } else { 0.0 };
-            return Ok(json!({"progress": share}));
+            return Ok(json!({"progress": share, "sent": status.uploaded}));
         }
         Some("peers") => {
             let peers = torrent.peers().await?.into_iter();

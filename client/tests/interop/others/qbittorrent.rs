@@ -95,7 +95,8 @@ impl Other for QBittorrent {
         let kind = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}");
         let reply = self.ask("torrents/add", &[kind], Some(&body))?;
         match reply.text().contains("Ok") {
-            true => Ok(()),
+            // Connections are reset until it has checked its files, and a little longer than it says that it checks.
+            true => self.process.wait_handshake(self.place.addr, what.made.info_hash()),
             false => fail(reply.text()),
         }
     }
