@@ -60,6 +60,8 @@ pub const CASES: [Case; 13] = [
 /// A client with a folder for its files.
 pub struct Host {
     pub other: Box<dyn Other>,
+    /// Where it listens.
+    addr: SocketAddr,
     pub dir: PathBuf,
     dials: Result<(), &'static str>,
     pub name: &'static str,
@@ -70,7 +72,7 @@ impl Host {
         let dir = place.work.join("files");
         std::fs::create_dir_all(&dir)?;
         let other = (kind.start)(place, wishes).map_err(|error| format!("{}: {error}", kind.name))?;
-        Ok(Self { other, dir, dials: kind.dials, name: kind.name })
+        Ok(Self { other, addr: place.addr, dir, dials: kind.dials, name: kind.name })
     }
 
     pub fn start(kind: &Kind, wishes: Wishes) -> Outcome<Self> {
@@ -130,8 +132,8 @@ impl Host {
 /// Has one of the two dial: the first if it can be told to.
 pub fn connect(first: &mut Host, second: &mut Host) -> Outcome {
     match (first.dials, second.dials) {
-        (Ok(()), _) => first.other.add_peer(second.other.addr()),
-        (_, Ok(())) => second.other.add_peer(first.other.addr()),
+        (Ok(()), _) => first.other.add_peer(second.addr),
+        (_, Ok(())) => second.other.add_peer(first.addr),
         (Err(why), Err(_)) => Err(Cannot(why.to_owned()).into()),
     }
 }
@@ -305,7 +307,7 @@ fn by_magnet(seed: &Kind, leech: &Kind) -> Outcome<Moved> {
     let _tracker = trackers::OURS.start(&place, &[made.info_hash()])?;
     let mut seed = Host::seed(seed, &made, Wishes::default())?;
     let mut leech = Host::start(leech, Wishes::default())?;
-    leech.add_magnet(&made, seed.other.addr())?;
+    leech.add_magnet(&made, seed.addr)?;
     transfer(&mut seed, &mut leech, &made, true)
 }
 
@@ -320,7 +322,7 @@ fn asks_metadata(kind: &Kind) -> Outcome<Moved> {
 
 /// Whether `host` has a connection with the address of `with`.
 fn knows(host: &mut Host, with: &Host) -> Outcome<bool> {
-    let ip = with.other.addr().ip();
+    let ip = with.addr.ip();
     Ok(host.other.peers()?.iter().any(|(addr, _)| addr.ip() == ip))
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use engine::{Handshake, InfoHash, PeerId};
 
+use crate::lab::Place;
 use crate::time::Deadline;
 use crate::{Outcome, fail};
 
@@ -45,6 +46,13 @@ impl Process {
         Ok(Self { child, log })
     }
 
+    /// Starts one with a remote control at `place`, and waits for that.
+    pub fn start(command: Command, place: &Place) -> Outcome<Self> {
+        let mut process = Self::spawn(command, &place.work, false)?;
+        process.wait_port(place.control)?;
+        Ok(process)
+    }
+
     /// Its input and output, once, if they are ours.
     pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         self.child.stdin.take().zip(self.child.stdout.take())
@@ -53,6 +61,16 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The processor's time it has used, in seconds, in itself and in the kernel.
+    pub fn cpu(&self) -> Outcome<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // Its name, which may hold anything, ends with the last parenthesis; of what follows these are the 12th and
+        // 13th, in hundredths of a second on any Linux (proc(5)).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| -> Outcome<f64> { Ok(fields.get(at).ok_or("no times")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / 100.0)
     }
 
     /// Whether it still runs.

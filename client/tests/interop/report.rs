@@ -130,24 +130,37 @@ fn version(results: &Value) -> &str {
 /// The part about speed, if that was measured.
 fn throughput(measured: &Value) -> String {
     let Some(rows) = measured["rows"].as_array() else { return String::new() };
-    let rate = |value: &Value| value.as_f64().unwrap_or(0.0);
-    let base = rows.first().map_or(1.0, |row| rate(&row["rate"]));
+    let number = |value: &Value| value.as_f64().unwrap_or(0.0);
     let build =
-        if measured["checked"] == true { "with the assertions of a test build" } else { "as released" };
+        if measured["checked"] == true { "with the assertions of a test build" } else { "for release" };
     let rounds = &measured["rounds"];
     let mut text = format!(
         "\n## Throughput\n\n\
-         1 GiB over loopback, one core for each side, all pairs in turn in one run; the median of {rounds}.\n\
-         From the first piece to the last. Ours was built {build}. The floor:\n\
-         hashing alone is {:.0} MiB/s on one core, and copying alone, from a socket to a file, {:.0} MiB/s.\n\n\
-         | from | to | MiB/s | of libtorrent to itself |\n|---|---|---|---|\n",
-        rate(&measured["hashing"]),
-        rate(&measured["copying"]),
+         1 GiB over loopback, one core for each side, all pairs in turn in one run; medians of {rounds}.\n\
+         From the first piece to the last. Ours was built {build}. The time on the clock is also that of whatever\n\
+         else the machine did; the processor's time that a side used for the GiB is its own, and what a core could\n\
+         carry is 1 GiB over that. The floor: hashing alone is {:.0} MiB/s on one core, and copying alone, from a\n\
+         socket to a file, {:.0} MiB/s.\n\n\
+         | from | to | MiB/s | least and most | CPU s to send | to receive | a core could send, MiB/s | receive |\n\
+         |---|---|---|---|---|---|---|---|\n",
+        number(&measured["hashing"]),
+        number(&measured["copying"]),
     );
     for row in rows {
         let name = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        let here = rate(&row["rate"]);
-        let _ = writeln!(text, "| {} | {} | {here:.0} | {:.2} |", name("seed"), name("leech"), here / base);
+        let all: Vec<f64> = row["all"].as_array().into_iter().flatten().map(number).collect();
+        let least = all.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = all.iter().copied().fold(0.0, f64::max);
+        let [sending, receiving] = [0, 1].map(|side| number(&row["cpu"][side]).max(0.01));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.0} | {least:.0} to {most:.0} | {sending:.1} | {receiving:.1} | {:.0} | {:.0} |",
+            name("seed"),
+            name("leech"),
+            number(&row["rate"]),
+            1024.0 / sending,
+            1024.0 / receiving,
+        );
     }
     text
 }

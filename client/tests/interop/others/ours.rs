@@ -22,16 +22,7 @@ use crate::lab::Place;
 use crate::time::Stopwatch;
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "swarmlab",
-    version: || Ok(env!("CARGO_PKG_VERSION").to_owned()),
-    start,
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind = Kind::able("swarmlab", || Ok(env!("CARGO_PKG_VERSION").to_owned()), start);
 
 /// If set, our client writes all that crosses its seam to its log.
 const TRACE: &str = "SWARMLAB_INTEROP_TRACE";

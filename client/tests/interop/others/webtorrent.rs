@@ -10,16 +10,8 @@ use crate::lab::Place;
 use crate::process::find;
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "webtorrent",
-    version,
-    start,
-    dials: Ok(()),
-    tells: Err("it takes peers by PEX and gives none"),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind =
+    Kind { tells: Err("it takes peers by PEX and gives none"), ..Kind::able("webtorrent", version, start) };
 
 fn version() -> Outcome<String> {
     find("node")?;
