@@ -48,14 +48,24 @@ fn cpu(hosts: [&mut Host; 2]) -> Outcome<[f64; 2]> {
     Ok([seed?, leech?])
 }
 
-/// All of it from one to the other.
+/// All of it from one to the other; their files are removed.
 fn transfer(seed: &Kind, leech: &Kind, made: &Made) -> Outcome<Measured> {
     let mut seed = Host::seed(seed, made, Wishes::default())?;
     let mut leech = Host::leech(leech, made, Wishes::default())?;
-    pin(&mut seed, 0)?;
-    pin(&mut leech, 1)?;
-    let before = cpu([&mut seed, &mut leech])?;
-    connect(&mut leech, &mut seed)?;
+    let measured = watch(&mut seed, &mut leech, made);
+    let dirs = [seed.dir.clone(), leech.dir.clone()];
+    drop((seed, leech));
+    dirs.iter().try_for_each(std::fs::remove_dir_all)?;
+    measured
+}
+
+fn watch(seed: &mut Host, leech: &mut Host, made: &Made) -> Outcome<Measured> {
+    // What waits for the disk would slow down whoever writes next.
+    Command::new("sync").status()?;
+    pin(seed, 0)?;
+    pin(leech, 1)?;
+    let before = cpu([seed, leech])?;
+    connect(leech, seed)?;
     let deadline = Deadline::after(LONG);
     // From the first piece on: how soon a client dials is not the question.
     let mut first = None;
@@ -67,7 +77,7 @@ fn transfer(seed: &Kind, leech: &Kind, made: &Made) -> Outcome<Measured> {
         if let (Some((watch, first)), true) = (first, there >= 1.0) {
             let rate = (1.0 - first) * SIZE as f64 / f64::from(1 << 20) / watch.elapsed().as_secs_f64();
             leech.check(made)?;
-            let after = cpu([&mut seed, &mut leech])?;
+            let after = cpu([seed, leech])?;
             return Ok(Measured { rate, cpu: [after[0] - before[0], after[1] - before[1]] });
         }
         if deadline.over() {

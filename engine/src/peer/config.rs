@@ -38,6 +38,9 @@ pub struct PeerConfig {
     pub handshake_timeout: Duration,
     /// Outstanding requests on a connection.
     pub pipeline: Pipeline,
+    /// After an unchoke, one request more for each block that comes, as long as each second brings more than the one
+    /// before (libtorrent's slow start): who answers seldom, and then all there is, is soon asked for enough.
+    pub slow_start: bool,
     /// Requests a remote may have with us at once; said in the extended handshake as `reqq`.
     pub max_queued: u32,
     /// Blocks of at most this many bytes are served (mainline: 128 KiB).
@@ -80,6 +83,7 @@ impl Default for PeerConfig {
             idle_timeout: Duration::from_secs(240),
             handshake_timeout: Duration::from_secs(20),
             pipeline: Pipeline::default(),
+            slow_start: false,
             max_queued: 500,
             max_request: 128 * 1024,
             allowed_fast: 0,
@@ -105,7 +109,15 @@ impl PeerConfig {
             Pipeline::Adaptive { queue, min, .. } => Pipeline::Adaptive { queue, min, max: 500 },
             fixed => fixed,
         };
-        Self { remember: true, short_lives: 3, pex: true, max_queued: 2000, pipeline, ..Self::default() }
+        Self {
+            remember: true,
+            short_lives: 3,
+            pex: true,
+            max_queued: 2000,
+            pipeline,
+            slow_start: true,
+            ..Self::default()
+        }
     }
 }
 
