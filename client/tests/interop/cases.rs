@@ -21,7 +21,10 @@ const SMALL: usize = 8 << 20;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Moved {
     pub bytes: u64,
+    /// From the first dial to the end.
     pub time: Duration,
+    /// Of that, how much was seen to move in what time: from the first that came to the last.
+    pub seen: Option<(u64, Duration)>,
     /// What has to be said of it all the same.
     pub remark: Option<&'static str>,
 }
@@ -57,6 +60,8 @@ pub const CASES: [Case; 13] = [
 /// A client with a folder for its files.
 pub struct Host {
     pub other: Box<dyn Other>,
+    /// Where it listens.
+    addr: SocketAddr,
     pub dir: PathBuf,
     dials: Result<(), &'static str>,
     pub name: &'static str,
@@ -67,7 +72,7 @@ impl Host {
         let dir = place.work.join("files");
         std::fs::create_dir_all(&dir)?;
         let other = (kind.start)(place, wishes).map_err(|error| format!("{}: {error}", kind.name))?;
-        Ok(Self { other, dir, dials: kind.dials, name: kind.name })
+        Ok(Self { other, addr: place.addr, dir, dials: kind.dials, name: kind.name })
     }
 
     pub fn start(kind: &Kind, wishes: Wishes) -> Outcome<Self> {
@@ -127,21 +132,57 @@ impl Host {
 /// Has one of the two dial: the first if it can be told to.
 pub fn connect(first: &mut Host, second: &mut Host) -> Outcome {
     match (first.dials, second.dials) {
-        (Ok(()), _) => first.other.add_peer(second.other.addr()),
-        (_, Ok(())) => second.other.add_peer(first.other.addr()),
+        (Ok(()), _) => first.other.add_peer(second.addr),
+        (_, Ok(())) => second.other.add_peer(first.addr),
         (Err(why), Err(_)) => Err(Cannot(why.to_owned()).into()),
     }
 }
 
+/// How a transfer went on: what had moved when the first of it was seen, and when the last was.
+struct Course {
+    watch: Stopwatch,
+    begin: Option<u64>,
+    first: Option<(u64, Duration)>,
+    last: (u64, Duration),
+}
+
+impl Course {
+    fn start() -> Self {
+        Self { watch: Stopwatch::start(), begin: None, first: None, last: (0, Duration::ZERO) }
+    }
+
+    /// So much has moved by now.
+    fn note(&mut self, bytes: u64) {
+        let now = (bytes, self.watch.elapsed());
+        let begin = *self.begin.get_or_insert(bytes);
+        if bytes > begin && bytes > self.last.0 {
+            self.first.get_or_insert(now);
+            self.last = now;
+        }
+    }
+
+    /// What came to an end now, after `bytes`. What was all but over when it was first seen has no speed.
+    fn end(&self, bytes: u64) -> Moved {
+        let seen = self.first.map(|first| (self.last.0 - first.0, self.last.1 - first.1));
+        let seen = seen.filter(|&(moved, _)| moved > bytes / 4);
+        Moved { bytes, time: self.watch.elapsed(), seen, remark: None }
+    }
+}
+
 /// Waits until `leech` has as much as `share` of it, from `seed` or whomever it knows.
-fn reach(seed: &mut Host, leech: &mut Host, share: f64, dial: bool) -> Outcome<Duration> {
-    let (watch, mut redial) = (Stopwatch::start(), Deadline::after(Duration::ZERO));
-    let deadline = Deadline::after(LONG);
+fn reach(seed: &mut Host, leech: &mut Host, made: &Made, share: f64, dial: bool) -> Outcome<Moved> {
+    let mut course = Course::start();
+    let (deadline, mut redial) = (Deadline::after(LONG), Deadline::after(Duration::ZERO));
+    let mut kept = None;
     let mut last = 0.0;
     loop {
         let there = leech.other.progress()?;
+        let kept = *kept.get_or_insert(there);
+        let came = (there * made.length() as f64) as u64;
+        // What it gives away is known of ours at once; some say what they have only now and then.
+        course.note(seed.other.sent()?.unwrap_or(came));
         if there >= share {
-            return Ok(watch.elapsed());
+            return Ok(course.end(((there - kept) * made.length() as f64) as u64));
         }
         // Not only at first: a client may take no connections until it has checked its files.
         if dial && there > last {
@@ -165,10 +206,10 @@ fn reach(seed: &mut Host, leech: &mut Host, share: f64, dial: bool) -> Outcome<D
 
 /// All of it from one to the other, and held against what it should be.
 pub fn transfer(seed: &mut Host, leech: &mut Host, made: &Made, dial: bool) -> Outcome<Moved> {
-    let time = reach(seed, leech, 1.0, dial)?;
+    let moved = reach(seed, leech, made, 1.0, dial)?;
     leech.check(made)?;
     let remark = made.lacks_empty(&leech.dir).then_some("it makes no files that have nothing in them");
-    Ok(Moved { bytes: made.length(), time, remark })
+    Ok(Moved { remark, ..moved })
 }
 
 fn one_to_one(seed: &Kind, leech: &Kind, made: &Made) -> Outcome<Moved> {
@@ -228,20 +269,19 @@ fn resumes(kind: &Kind) -> Outcome<Moved> {
     let made = Made::single("resumed.bin", LARGE, &[])?;
     let mut seed = Host::seed(&OURS, &made, Wishes { up: Some(SLOW), ..Wishes::default() })?;
     let mut leech = Host::leech(kind, &made, Wishes::default())?;
-    reach(&mut seed, &mut leech, 0.3, true)?;
+    reach(&mut seed, &mut leech, &made, 0.3, true)?;
     leech.other.process().kill();
     let dir = leech.dir.clone();
-    drop(leech);
+    drop((seed, leech));
+    let mut seed = Host::seed(&OURS, &made, Wishes::default())?;
     // A new one that finds the files: its own notes are not asked for.
     let mut again = Host { dir, ..Host::start(kind, Wishes::default())? };
     again.add(&made, false)?;
     again.wait("found what there was", |other| Ok(other.progress()? > 0.2))?;
-    let kept = again.other.progress()?;
-    if kept >= 1.0 {
+    if again.other.progress()? >= 1.0 {
         return fail("the kill came too late");
     }
-    let moved = transfer(&mut seed, &mut again, &made, true)?;
-    Ok(Moved { bytes: ((1.0 - kept) * moved.bytes as f64) as u64, ..moved })
+    transfer(&mut seed, &mut again, &made, true)
 }
 
 fn we_resume(kind: &Kind) -> Outcome<Moved> {
@@ -250,18 +290,14 @@ fn we_resume(kind: &Kind) -> Outcome<Moved> {
     let place = Place::fresh(OURS.name)?;
     let mut leech = Host::at(&OURS, &place, Wishes { down: Some(SLOW), ..Wishes::default() })?;
     leech.add(&made, false)?;
-    reach(&mut seed, &mut leech, 0.3, true)?;
+    reach(&mut seed, &mut leech, &made, 0.3, true)?;
     leech.other.process().kill();
     drop(leech);
     let mut again = Host::at(&OURS, &place, Wishes::default())?;
     again.add(&made, false)?;
     // Without a connection, it comes back to where it was.
     again.wait("found what it had", |other| Ok(other.progress()? > 0.2))?;
-    let kept = again.other.progress()?;
-    connect(&mut again, &mut seed)?;
-    let time = reach(&mut seed, &mut again, 1.0, true)?;
-    again.check(&made)?;
-    Ok(Moved { bytes: ((1.0 - kept) * made.length() as f64) as u64, time, remark: None })
+    transfer(&mut seed, &mut again, &made, true)
 }
 
 fn by_magnet(seed: &Kind, leech: &Kind) -> Outcome<Moved> {
@@ -271,7 +307,7 @@ fn by_magnet(seed: &Kind, leech: &Kind) -> Outcome<Moved> {
     let _tracker = trackers::OURS.start(&place, &[made.info_hash()])?;
     let mut seed = Host::seed(seed, &made, Wishes::default())?;
     let mut leech = Host::start(leech, Wishes::default())?;
-    leech.add_magnet(&made, seed.other.addr())?;
+    leech.add_magnet(&made, seed.addr)?;
     transfer(&mut seed, &mut leech, &made, true)
 }
 
@@ -286,7 +322,7 @@ fn asks_metadata(kind: &Kind) -> Outcome<Moved> {
 
 /// Whether `host` has a connection with the address of `with`.
 fn knows(host: &mut Host, with: &Host) -> Outcome<bool> {
-    let ip = with.other.addr().ip();
+    let ip = with.addr.ip();
     Ok(host.other.peers()?.iter().any(|(addr, _)| addr.ip() == ip))
 }
 
@@ -381,7 +417,7 @@ pub fn everyone() -> Outcome<Moved> {
         for at in std::mem::take(&mut missing) {
             let host = &mut hosts[at];
             match host.other.progress()? >= 1.0 {
-                true => println!("    {} has it after {:.1} s", host.name, watch.elapsed().as_secs_f64()),
+                true => println!("    everyone: {} after {:.1} s", host.name, watch.elapsed().as_secs_f64()),
                 false => missing.push(at),
             }
         }
@@ -396,5 +432,5 @@ pub fn everyone() -> Outcome<Moved> {
     for host in &mut hosts {
         host.check(&made)?;
     }
-    Ok(Moved { bytes: made.length() * hosts.len() as u64, time, remark: None })
+    Ok(Moved { bytes: made.length() * hosts.len() as u64, time, ..Moved::default() })
 }

@@ -25,6 +25,9 @@ pub const IN_ISOLATION: &str = "SWARMLAB_IN_ISOLATION";
 /// How many programs have been started.
 static PROGRAMS: AtomicU16 = AtomicU16::new(2);
 
+/// How many torrents have been made.
+static TORRENTS: AtomicU16 = AtomicU16::new(0);
+
 /// Where one program runs.
 #[derive(Clone)]
 pub struct Place {
@@ -52,6 +55,16 @@ pub fn root() -> PathBuf {
 /// Where nothing is routed outside, addresses of the loopback network are avoided: some clients never dial them.
 pub fn isolated() -> bool {
     std::env::var_os(IN_ISOLATION).is_some()
+}
+
+/// Waits until no other run is on the machine's own loopback device, where their addresses are the same.
+pub fn take_machine() -> Outcome {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = fs::File::create(folder.join("interop.lock"))?;
+    file.lock()?;
+    // Held until the process ends.
+    std::mem::forget(file);
+    Ok(())
 }
 
 impl Place {
@@ -140,7 +153,9 @@ impl Made {
         let metainfo = hasher.finish()?;
         let key: String =
             Sha1::digest(metainfo.to_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect();
-        let torrent = folder("torrents")?.join(format!("{}-{key}.torrent", metainfo.name));
+        // Cases that run at once make the same torrent, each for itself.
+        let number = TORRENTS.fetch_add(1, Ordering::Relaxed);
+        let torrent = folder("torrents")?.join(format!("{number:03}-{}-{key}.torrent", metainfo.name));
         fs::write(&torrent, metainfo.to_bytes())?;
         Ok(Self { metainfo, torrent, content })
     }

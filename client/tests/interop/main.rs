@@ -5,6 +5,8 @@
 //!   with commas between): then it fails.
 //! - Everything runs in a network of its own where nothing is reachable, if the system allows that, and in a
 //!   process namespace of its own, so that no client outlives the tests, however they end.
+//! - Many cases run at once, each program at an address, a port and a folder of its own, for nearly all they do is
+//!   wait; one at a time with `--test-threads 1`, and where the results are kept (`SWARMLAB_BLESS`).
 //! - Nothing depends on speed: what never ends fails after minutes. With `SWARMLAB_RETRY` a case that fails is tried
 //!   once more, and says so: other people's clients have bad days.
 
@@ -22,13 +24,21 @@ mod wire;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::cases::{CASES, Moved};
 use crate::others::{OTHERS, OURS};
 use crate::report::Verdict;
+use crate::time::Stopwatch;
 use crate::trackers::Scheme;
+
+/// So many cases run at once: nearly all they do is wait.
+const AT_ONCE: usize = 8;
+
+/// Held alone by what measures speed.
+static ALONE: RwLock<()> = RwLock::new(());
 
 /// What may fail for any reason.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -63,6 +73,8 @@ fn carry_out(
     case: &str,
     run: impl Fn() -> Outcome<Moved>,
 ) -> Result<Completion, Failed> {
+    let _among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+    let watch = Stopwatch::start();
     let version = match version() {
         Ok(version) => version,
         Err(why) if required(who) => return Err(format!("{who} is required: {why}").into()),
@@ -73,7 +85,7 @@ fn carry_out(
         && error.downcast_ref::<Cannot>().is_none()
         && std::env::var_os("SWARMLAB_RETRY").is_some()
     {
-        println!("    once more, after: {error}");
+        println!("    {who}::{case} once more, after: {error}");
         result = run();
     }
     let verdict = match result {
@@ -86,7 +98,8 @@ fn carry_out(
     report::note(who, &version, case, &verdict);
     match verdict {
         Verdict::Passed(moved) => {
-            println!("    {}", report::rate(&moved));
+            let all = watch.elapsed().as_secs_f64();
+            println!("    {who}::{case}: {} (of {all:.0} s)", report::rate(&moved));
             Ok(Completion::Completed)
         }
         Verdict::Cannot(why) => Ok(Completion::ignored_with(format!("{who} cannot: {why}"))),
@@ -96,8 +109,9 @@ fn carry_out(
 
 fn trials() -> Vec<Trial> {
     let mut all = Vec::new();
-    for kind in OTHERS {
-        for case in &CASES {
+    // From the end of the table: those that wait longest begin first.
+    for case in CASES.iter().rev() {
+        for kind in OTHERS {
             let name = format!("{}::{}", kind.name, case.name);
             all.push(Trial::ignorable_test(name, || {
                 carry_out(kind.name, kind.version, case.name, || (case.run)(kind))
@@ -130,8 +144,9 @@ fn trials() -> Vec<Trial> {
             let name = format!("drivers::{}::{name}", kind.name);
             let run = move || match ((kind.version)(), (reference.version)()) {
                 (Ok(_), Ok(_)) => {
+                    let _among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
                     let moved = cases::between(seed, leech).map_err(|error| error.to_string())?;
-                    println!("    {}", report::rate(&moved));
+                    println!("    {} to {}: {}", seed.name, leech.name, report::rate(&moved));
                     Ok(Completion::Completed)
                 }
                 (Err(why), _) | (_, Err(why)) => Ok(Completion::ignored_with(why.to_string())),
@@ -139,7 +154,10 @@ fn trials() -> Vec<Trial> {
             all.push(Trial::ignorable_test(name, run).with_ignored_flag(true));
         }
     }
-    let measure = || throughput::measure().map_err(Failed::from);
+    let measure = || {
+        let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
+        throughput::measure().map_err(Failed::from)
+    };
     all.push(Trial::test("throughput", measure).with_ignored_flag(true));
     all
 }
@@ -163,7 +181,16 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    arguments.test_threads = Some(1);
+    if !arguments.list
+        && !lab::isolated()
+        && let Err(error) = lab::take_machine()
+    {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    // Figures that are kept are of one at a time.
+    let default = if std::env::var_os(report::BLESS).is_some() { 1 } else { AT_ONCE };
+    arguments.test_threads.get_or_insert(default);
     let list = arguments.list;
     let conclusion = libtest_mimic::run(&arguments, trials());
     if !list && let Err(error) = report::finish() {

@@ -1,18 +1,24 @@
 //! Processes that never outlive the test: each leads a group of its own, which is killed when it is dropped.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use engine::{Handshake, InfoHash, PeerId};
+
+use crate::lab::Place;
 use crate::time::Deadline;
 use crate::{Outcome, fail};
 
 /// How long a client may take to open a port.
 const START: Duration = Duration::from_secs(40);
+
+/// How long one attempt at that may take.
+const TRY: Duration = Duration::from_secs(1);
 
 /// A running program and what it printed.
 pub struct Process {
@@ -40,6 +46,13 @@ impl Process {
         Ok(Self { child, log })
     }
 
+    /// Starts one with a remote control at `place`, and waits for that.
+    pub fn start(command: Command, place: &Place) -> Outcome<Self> {
+        let mut process = Self::spawn(command, &place.work, false)?;
+        process.wait_port(place.control)?;
+        Ok(process)
+    }
+
     /// Its input and output, once, if they are ours.
     pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         self.child.stdin.take().zip(self.child.stdout.take())
@@ -50,6 +63,16 @@ impl Process {
         self.child.id()
     }
 
+    /// The processor's time it has used, in seconds, in itself and in the kernel.
+    pub fn cpu(&self) -> Outcome<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // Its name, which may hold anything, ends with the last parenthesis; of what follows these are the 12th and
+        // 13th, in hundredths of a second on any Linux (proc(5)).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| -> Outcome<f64> { Ok(fields.get(at).ok_or("no times")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / 100.0)
+    }
+
     /// Whether it still runs.
     pub fn alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -57,17 +80,33 @@ impl Process {
 
     /// Waits until it takes connections at `addr`.
     pub fn wait_port(&mut self, addr: SocketAddr) -> Outcome {
+        self.wait_for(&format!("it listened at {addr}"), || TcpStream::connect_timeout(&addr, TRY).is_ok())
+    }
+
+    /// Waits until it answers a handshake for a torrent: a peer that is turned away comes again only after a while.
+    pub fn wait_handshake(&mut self, addr: SocketAddr, torrent: InfoHash) -> Outcome {
+        let handshake = Handshake::new(torrent, PeerId(*b"-XX0001-a first look"));
+        let answers = || -> io::Result<bool> {
+            let mut stream = TcpStream::connect_timeout(&addr, TRY)?;
+            stream.set_read_timeout(Some(TRY))?;
+            stream.write_all(&handshake.to_bytes())?;
+            Ok(stream.read(&mut [0; 1])? > 0)
+        };
+        self.wait_for("it answered a handshake", || answers().unwrap_or(false))
+    }
+
+    fn wait_for(&mut self, what: &str, done: impl Fn() -> bool) -> Outcome {
         let deadline = Deadline::after(START);
         while !deadline.over() {
             if !self.alive() {
-                return fail(format!("it ended before it listened at {addr}: {}", self.tail()));
+                return fail(format!("it ended before {what}: {}", self.tail()));
             }
-            if TcpStream::connect_timeout(&addr, Duration::from_secs(1)).is_ok() {
+            if done() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        fail(format!("it never listened at {addr}: {}", self.tail()))
+        fail(format!("never {what}: {}", self.tail()))
     }
 
     /// Waits until it has ended; `false` if it has not within `limit`.

@@ -19,8 +19,8 @@ use crate::time::{Deadline, Stopwatch};
 const SIZE: usize = 1 << 30;
 /// Each pair is measured so often, all of them in turn, unless `SWARMLAB_ROUNDS` says otherwise; the median counts.
 const ROUNDS: usize = 3;
-/// Transmission is slow for this long after it has started, which is no measure of it.
-const WARM: Duration = Duration::from_secs(60);
+/// Between two looks at how far it is: each costs a client some work.
+const LOOK: Duration = Duration::from_millis(50);
 /// The longest that one transfer may take.
 const LONG: Duration = Duration::from_secs(600);
 
@@ -34,35 +34,62 @@ fn pin(host: &mut Host, core: u32) -> Outcome {
     if pinned.success() { Ok(()) } else { Err("taskset cannot pin a process to a core".into()) }
 }
 
-/// MiB a second from one to the other.
-fn rate(seed: &Kind, leech: &Kind, made: &Made) -> Outcome<f64> {
+/// What came of one transfer.
+struct Measured {
+    /// MiB a second, from the first piece to the last.
+    rate: f64,
+    /// CPU time of the seed and of the leech, in seconds, from the dial on.
+    cpu: [f64; 2],
+}
+
+/// What both have used of the processor, in seconds.
+fn cpu(hosts: [&mut Host; 2]) -> Outcome<[f64; 2]> {
+    let [seed, leech] = hosts.map(|host| host.other.process().cpu());
+    Ok([seed?, leech?])
+}
+
+/// All of it from one to the other; their files are removed.
+fn transfer(seed: &Kind, leech: &Kind, made: &Made) -> Outcome<Measured> {
     let mut seed = Host::seed(seed, made, Wishes::default())?;
     let mut leech = Host::leech(leech, made, Wishes::default())?;
-    pin(&mut seed, 0)?;
-    pin(&mut leech, 1)?;
-    if [&seed, &leech].iter().any(|host| host.name == "transmission") {
-        std::thread::sleep(WARM);
-    }
-    connect(&mut leech, &mut seed)?;
+    let measured = watch(&mut seed, &mut leech, made);
+    let dirs = [seed.dir.clone(), leech.dir.clone()];
+    drop((seed, leech));
+    dirs.iter().try_for_each(std::fs::remove_dir_all)?;
+    measured
+}
+
+fn watch(seed: &mut Host, leech: &mut Host, made: &Made) -> Outcome<Measured> {
+    // What waits for the disk would slow down whoever writes next.
+    Command::new("sync").status()?;
+    pin(seed, 0)?;
+    pin(leech, 1)?;
+    let before = cpu([seed, leech])?;
+    connect(leech, seed)?;
     let deadline = Deadline::after(LONG);
     // From the first piece on: how soon a client dials is not the question.
-    let mut watch = None;
-    let mut before = 0.0;
+    let mut first = None;
     loop {
         let there = leech.other.progress()?;
-        if there > 0.0 && watch.is_none() {
-            (watch, before) = (Some(Stopwatch::start()), there);
+        if there > 0.0 && first.is_none() {
+            first = Some((Stopwatch::start(), there));
         }
-        if let (Some(watch), true) = (watch, there >= 1.0) {
-            let mebibytes = (1.0 - before) * SIZE as f64 / f64::from(1 << 20);
+        if let (Some((watch, first)), true) = (first, there >= 1.0) {
+            let rate = (1.0 - first) * SIZE as f64 / f64::from(1 << 20) / watch.elapsed().as_secs_f64();
             leech.check(made)?;
-            return Ok(mebibytes / watch.elapsed().as_secs_f64());
+            let after = cpu([seed, leech])?;
+            return Ok(Measured { rate, cpu: [after[0] - before[0], after[1] - before[1]] });
         }
         if deadline.over() {
             return Err(format!("only {there:.3} of it came\n{}", leech.other.last_words()).into());
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(LOOK);
     }
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
 }
 
 fn per_second(watch: Stopwatch) -> f64 {
@@ -114,20 +141,25 @@ pub fn measure() -> Outcome {
     println!("\n    hashing {hashing:.0} MiB/s, copying {copying:.0} MiB/s");
     let rounds =
         std::env::var("SWARMLAB_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
-    let mut rates = vec![Vec::new(); pairs.len()];
+    let mut measured: Vec<Vec<Measured>> = pairs.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds.max(1) {
-        for (rates, (seed, leech)) in rates.iter_mut().zip(&pairs) {
-            let rate = rate(seed, leech, &made)?;
-            println!("    {} to {}: {rate:.0} MiB/s", seed.name, leech.name);
-            rates.push(rate);
+        for (measured, (seed, leech)) in measured.iter_mut().zip(&pairs) {
+            let one = transfer(seed, leech, &made)?;
+            let (rate, [sending, receiving]) = (one.rate, one.cpu);
+            println!(
+                "    {} to {}: {rate:.0} MiB/s, CPU {sending:.2} s and {receiving:.2} s",
+                seed.name, leech.name
+            );
+            measured.push(one);
         }
     }
-    let rows: Vec<Value> = rates
-        .iter_mut()
+    let rows: Vec<Value> = measured
+        .iter()
         .zip(&pairs)
-        .map(|(rates, (seed, leech))| {
-            rates.sort_by(f64::total_cmp);
-            json!({"seed": seed.name, "leech": leech.name, "rate": rates[rates.len() / 2], "all": rates})
+        .map(|(measured, (seed, leech))| {
+            let all: Vec<f64> = measured.iter().map(|one| one.rate).collect();
+            let cpu = [0, 1].map(|side| median(measured.iter().map(|one| one.cpu[side]).collect()));
+            json!({"seed": seed.name, "leech": leech.name, "rate": median(all.clone()), "all": all, "cpu": cpu})
         })
         .collect();
     let checked = cfg!(debug_assertions);

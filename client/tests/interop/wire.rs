@@ -1,4 +1,4 @@
-//! The little of HTTP and SCGI that clients' remote controls need. Answers are read until the other end closes.
+//! The little of HTTP and SCGI that clients' remote controls need.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -32,12 +32,18 @@ impl Reply {
     }
 }
 
-fn exchange(addr: SocketAddr, request: &[u8]) -> Outcome<Vec<u8>> {
+/// Sends a request and reads until the other end closes, or what came is `whole`.
+fn exchange(addr: SocketAddr, request: &[u8], whole: fn(&[u8]) -> bool) -> Outcome<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&addr, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;
     stream.write_all(request)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let (mut answer, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    while !whole(&answer) {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            read => answer.extend_from_slice(&buffer[..read]),
+        }
+    }
     Ok(answer)
 }
 
@@ -51,15 +57,25 @@ pub fn http(addr: SocketAddr, path: &str, headers: &[String], body: Option<&[u8]
         request += header;
         request += "\r\n";
     }
-    let answer = exchange(addr, &[request.as_bytes(), b"\r\n", body].concat())?;
+    // Some keep the connection open for seconds all the same.
+    let whole = |answer: &[u8]| reply(answer).is_ok_and(|(_, whole)| whole);
+    let answer = exchange(addr, &[request.as_bytes(), b"\r\n", body].concat(), whole)?;
+    Ok(reply(&answer)?.0)
+}
+
+/// An answer, and whether it is known to be all of it.
+fn reply(answer: &[u8]) -> Outcome<(Reply, bool)> {
     let split = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no HTTP answer")?;
     let head = String::from_utf8_lossy(&answer[..split]).into_owned();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no HTTP status")?;
-    let mut body = answer[split + 4..].to_vec();
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        body = unchunk(&body).ok_or("broken chunks")?;
+    let mut reply = Reply { status, head, body: answer[split + 4..].to_vec() };
+    if reply.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        reply.body = unchunk(&reply.body).ok_or("broken chunks")?;
+        return Ok((reply, true));
     }
-    Ok(Reply { status, head, body })
+    let length = reply.header("content-length").and_then(|length| length.parse().ok());
+    let whole = length.is_some_and(|length: usize| reply.body.len() >= length);
+    Ok((reply, whole))
 }
 
 /// A body that came in chunks although HTTP/1.0 knows none.
@@ -80,7 +96,7 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
 /// Asks by SCGI; the answer's body.
 pub fn scgi(addr: SocketAddr, body: &str) -> Outcome<String> {
     let head = format!("CONTENT_LENGTH\0{}\0SCGI\x001\0", body.len());
-    let answer = exchange(addr, format!("{}:{head},{body}", head.len()).as_bytes())?;
+    let answer = exchange(addr, format!("{}:{head},{body}", head.len()).as_bytes(), |_| false)?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     Ok(answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned())
 }

@@ -41,6 +41,9 @@ pub struct PeerConfig {
     pub handshake_timeout: Duration,
     /// Outstanding requests on a connection.
     pub pipeline: Pipeline,
+    /// After an unchoke, one request more for each block that comes, as long as each second brings more than the one
+    /// before (libtorrent's slow start): who answers seldom, and then all there is, is soon asked for enough.
+    pub slow_start: bool,
     /// Requests a remote may have with us at once; said in the extended handshake as `reqq`.
     pub max_queued: u32,
     /// Blocks of at most this many bytes are served (mainline: 128 KiB).
@@ -84,6 +87,7 @@ impl Default for PeerConfig {
             idle_timeout: Duration::from_secs(240),
             handshake_timeout: Duration::from_secs(20),
             pipeline: Pipeline::default(),
+            slow_start: false,
             max_queued: 500,
             max_request: 128 * 1024,
             allowed_fast: 0,
@@ -101,8 +105,24 @@ impl Default for PeerConfig {
 
 impl PeerConfig {
     /// A client in the real world: the default and what a simulated peer has no use for.
+    ///
+    /// Of requests it takes and has as many as libtorrent. Transmission 3.00 answers them every 500 ms, and sends
+    /// its own once a second: what it is not asked for by then, or may not ask for, waits for the next time.
     pub fn client() -> Self {
-        Self { remember: true, short_lives: 3, pex: true, lend_idle_slots: true, ..Self::default() }
+        let pipeline = match Pipeline::default() {
+            Pipeline::Adaptive { queue, min, .. } => Pipeline::Adaptive { queue, min, max: 500 },
+            fixed => fixed,
+        };
+        Self {
+            remember: true,
+            short_lives: 3,
+            pex: true,
+            max_queued: 2000,
+            pipeline,
+            slow_start: true,
+            lend_idle_slots: true,
+            ..Self::default()
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -102,6 +103,8 @@ pub(crate) struct Traffic {
     pub down: Rate,
     /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
     pub pace: Rate,
+    /// How deep the pipeline became by slow start.
+    ramp: Ramp,
     /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
     pub min_rtt: u64,
     /// When a block last came, or the first request went out.
@@ -114,6 +117,44 @@ pub(crate) struct Traffic {
     pub sent_since_unchoke: u64,
     /// Payload bytes handed to the network that have not left.
     pub unsent: u32,
+}
+
+/// Slow start, if it is on: the depth grows with each block until a second brings no more than the one before.
+#[derive(Clone, Copy, Debug)]
+struct Ramp {
+    /// Zero: it is over.
+    depth: u32,
+    /// When this second began, and the blocks of it and of the one before.
+    since: Instant,
+    blocks: u32,
+    before: u32,
+}
+
+impl Ramp {
+    /// What must lie between two looks.
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn new(now: Instant) -> Self {
+        Self { depth: FIRST_DEPTH, since: now, blocks: 0, before: 0 }
+    }
+
+    /// A block has come; whether a second was over, and with it what the rate was measured of.
+    fn grow(&mut self, now: Instant) -> bool {
+        if self.depth == 0 {
+            return false;
+        }
+        let over = now.since(self.since) >= Self::SECOND;
+        if over {
+            let more = self.blocks > self.before;
+            self.depth = if more { self.depth } else { 0 };
+            (self.since, self.before, self.blocks) = (now, self.blocks, 0);
+        }
+        self.blocks += 1;
+        if self.depth > 0 {
+            self.depth = self.depth.saturating_add(1);
+        }
+        over && self.depth > 0
+    }
 }
 
 /// What is seldom needed.
@@ -131,7 +172,7 @@ const NO_RTT: u64 = u64::MAX;
 /// The least depth before the first round trip is measured.
 const FIRST_DEPTH: u32 = 4;
 /// What the pipeline's rate is averaged over.
-const PACE_WINDOW: std::time::Duration = std::time::Duration::from_secs(5);
+const PACE_WINDOW: Duration = Duration::from_secs(5);
 /// Requests without an answer that are remembered after we have stopped to count on them.
 pub(super) const MAX_DROPPED: usize = 256;
 /// Requests that a remote takes at once if it does not say (as libtorrent assumes).
@@ -207,6 +248,7 @@ impl Connection {
                 let wait = (if known { traffic.min_rtt } else { 0 } + nanos(queue)) as f64 * 1e-9;
                 let blocks = traffic.pace.get(now, PACE_WINDOW) * wait / f64::from(BLOCK);
                 let least = if known { min } else { min.max(FIRST_DEPTH) };
+                let least = if config.slow_start { least.max(traffic.ramp.depth) } else { least };
                 (blocks as u32).saturating_add(1).clamp(least.min(max), max)
             }
         };
@@ -238,6 +280,7 @@ impl Traffic {
             outstanding: 0,
             down: Rate::new(now),
             pace: Rate::new(now),
+            ramp: Ramp::new(now),
             min_rtt: NO_RTT,
             last_block: now,
             uploads: VecDeque::new(),
@@ -269,9 +312,19 @@ impl Traffic {
         }
     }
 
+    /// An unchoke has come: how fast it is will be seen.
+    pub fn begin(&mut self, now: Instant) {
+        self.pace = Rate::new(now);
+        self.ramp = Ramp::new(now);
+    }
+
     /// A requested block has come: `pending` is its request.
     pub fn account_download(&mut self, config: &PeerConfig, now: Instant, bytes: u32, pending: &Pending) {
         self.down.add(now, u64::from(bytes), config.rate_window);
+        if config.slow_start && self.ramp.grow(now) {
+            // While it grows, what was before says too little.
+            self.pace = Rate::new(now);
+        }
         self.pace.add(now, u64::from(bytes), PACE_WINDOW);
         self.min_rtt = self.min_rtt.min(now.as_nanos().saturating_sub(pending.sent_at.as_nanos()));
         self.last_block = now;

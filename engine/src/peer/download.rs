@@ -7,7 +7,6 @@ use smallvec::SmallVec;
 
 use crate::ids::ConnId;
 use crate::layout::{BlockRef, PieceIndex};
-use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
@@ -201,7 +200,7 @@ impl Peer {
         conn.dry = false;
         self.may_ask(id);
         if let Some((_, traffic)) = self.conns.busy(id) {
-            traffic.pace = Rate::new(now);
+            traffic.begin(now);
             // What it owes since before its choke (BEP 6) it does not owe from now.
             if traffic.outstanding == 0 {
                 traffic.last_block = now;

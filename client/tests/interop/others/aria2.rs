@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,14 +13,8 @@ use crate::{Outcome, fail};
 
 /// See the module.
 pub const KIND: Kind = Kind {
-    name: "aria2",
-    version: || printed_version(&find("aria2c")?, &["--version"]),
-    start,
     dials: Err("it cannot be told of a peer"),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
+    ..Kind::able("aria2", || printed_version(&find("aria2c")?, &["--version"]), start)
 };
 
 struct Aria2 {
@@ -57,8 +50,7 @@ fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     command.arg(format!("--interface={}", place.addr.ip()));
     command.arg(format!("--listen-port={}", place.addr.port()));
     command.arg(format!("--rpc-listen-port={}", place.control.port()));
-    let mut process = Process::spawn(command, &place.work, false)?;
-    process.wait_port(place.control)?;
+    let process = Process::start(command, place)?;
     Ok(Box::new(Aria2 { process, place: place.clone() }))
 }
 
@@ -98,10 +90,6 @@ impl Other for Aria2 {
         self.process.wait_port(self.place.addr)
     }
 
-    fn add_peer(&mut self, _: SocketAddr) -> Outcome {
-        fail("it cannot be told of a peer")
-    }
-
     fn progress(&mut self) -> Outcome<f64> {
         let of = |download: &Value| {
             let number = |key: &str| download[key].as_str()?.parse::<f64>().ok();
@@ -126,20 +114,12 @@ impl Other for Aria2 {
         Ok(all)
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.place.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.call("forceShutdown", &json!([]))?;
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.call("forceShutdown", &json!([])).map(drop)
     }
 
     fn last_words(&mut self) -> String {

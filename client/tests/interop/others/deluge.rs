@@ -4,27 +4,17 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::lines::Lines;
 use super::{Kind, Other, What, Wishes, printed_version};
+use crate::Outcome;
 use crate::lab::Place;
 use crate::process::{Process, find};
-use crate::{Outcome, fail};
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "deluge",
-    version: || printed_version(&find("deluged")?, &["--version"]),
-    start,
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind = Kind::able("deluge", || printed_version(&find("deluged")?, &["--version"]), start);
 
 struct Deluge {
     // Dropped before the daemon.
@@ -68,8 +58,7 @@ fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     let mut command = Command::new(find("deluged")?);
     command.args(["-d", "-u", "127.0.0.1", "-i", &ip, "-L", "info", "-l", "deluged.log"]);
     command.arg("-p").arg(place.control.port().to_string()).arg("-c").arg(&place.work);
-    let mut daemon = Process::spawn(command, &place.work, false)?;
-    daemon.wait_port(place.control)?;
+    let daemon = Process::start(command, place)?;
     let mut command = Command::new(Path::new("/usr/bin/python3"));
     command.args(["-c", include_str!("../helpers/deluge.py")]);
     Ok(Box::new(Deluge {
@@ -96,20 +85,12 @@ impl Other for Deluge {
         self.control.peers()
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.control.addr()
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.daemon
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.control.stop()?;
-        match self.daemon.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.control.quit()
     }
 
     fn last_words(&mut self) -> String {

@@ -11,24 +11,15 @@ use crate::lab::Place;
 const PROGRAM: &str = include_str!("../helpers/libtorrent.py");
 
 /// PyPI's.
-pub const KIND_2_1: Kind = Kind {
-    name: "libtorrent-2.1",
-    version: || version(&installed("venv/bin/python")?),
-    start: |place, wishes| start(&installed("venv/bin/python")?, place, wishes),
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND_2_1: Kind = Kind::able(
+    "libtorrent-2.1",
+    || version(&installed("venv/bin/python")?),
+    |place, wishes| start(&installed("venv/bin/python")?, place, wishes),
+);
 
 /// Debian's.
-pub const KIND_2_0: Kind = Kind {
-    name: "libtorrent-2.0",
-    version: || version(&debian()),
-    start: |place, wishes| start(&debian(), place, wishes),
-    ..KIND_2_1
-};
+pub const KIND_2_0: Kind =
+    Kind::able("libtorrent-2.0", || version(&debian()), |place, wishes| start(&debian(), place, wishes));
 
 fn debian() -> PathBuf {
     Path::new("/usr/bin/python3").to_owned()

@@ -4,7 +4,6 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout, Command};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -18,7 +17,6 @@ pub struct Lines {
     process: Process,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    addr: SocketAddr,
 }
 
 /// What the program is told when it starts.
@@ -40,7 +38,7 @@ impl Lines {
         command.arg(settings(place, wishes).to_string());
         let mut process = Process::spawn(command, &place.work, true)?;
         let (input, output) = process.pipes().ok_or("no pipes")?;
-        let mut lines = Self { process, input, output: BufReader::new(output), addr: place.addr };
+        let mut lines = Self { process, input, output: BufReader::new(output) };
         lines.answer().map_err(|error| format!("{error}: {}", lines.process.tail()))?;
         lines.process.wait_port(place.addr)?;
         Ok(lines)
@@ -85,6 +83,10 @@ impl Other for Lines {
         Ok(answer["progress"].as_f64().ok_or("no progress")?)
     }
 
+    fn sent(&mut self) -> Outcome<Option<u64>> {
+        Ok(self.ask(&json!({"do": "status"}))?["sent"].as_u64())
+    }
+
     fn peers(&mut self) -> Outcome<Vec<(SocketAddr, bool)>> {
         let answer = self.ask(&json!({"do": "peers"}))?;
         let peers = answer["peers"].as_array().ok_or("no peers")?;
@@ -95,20 +97,12 @@ impl Other for Lines {
         peers.iter().map(peer).collect()
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.ask(&json!({"do": "quit"}))?;
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.ask(&json!({"do": "quit"})).map(drop)
     }
 
     fn last_words(&mut self) -> String {

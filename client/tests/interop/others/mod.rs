@@ -13,10 +13,11 @@ mod webtorrent;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::Outcome;
 use crate::lab::{Made, Place};
 use crate::process::Process;
+use crate::{Outcome, fail};
 
 pub use ours::{KIND as OURS, ROLE, main as ours_main};
 
@@ -53,30 +54,46 @@ impl What<'_> {
     }
 }
 
+/// How long a client may take to end: some wait for their tracker.
+const END: Duration = Duration::from_secs(20);
+
 /// A client that runs. Dropped, it is killed.
 pub trait Other {
     /// Adds a torrent; only one is ever added.
     fn add(&mut self, what: &What<'_>) -> Outcome;
 
     /// Has it dial a peer.
-    fn add_peer(&mut self, peer: SocketAddr) -> Outcome;
+    fn add_peer(&mut self, _: SocketAddr) -> Outcome {
+        fail("it cannot be told of a peer")
+    }
 
     /// The share of the content that is verified, 0 to 1. While it checks its files, that is 0.
     fn progress(&mut self) -> Outcome<f64>;
+
+    /// Payload bytes it has sent, if it is ours: others say so only now and then.
+    fn sent(&mut self) -> Outcome<Option<u64>> {
+        Ok(None)
+    }
 
     /// The other ends of its connections: the address, and whether it has dialled.
     fn peers(&mut self) -> Outcome<Vec<(SocketAddr, bool)>> {
         Err("it is not asked for its peers".into())
     }
 
-    /// Where it listens.
-    fn addr(&self) -> SocketAddr;
-
     /// What runs.
     fn process(&mut self) -> &mut Process;
 
     /// Asks it to end in its own way.
-    fn stop(&mut self) -> Outcome;
+    fn quit(&mut self) -> Outcome;
+
+    /// The same, and waits until it has.
+    fn stop(&mut self) -> Outcome {
+        self.quit()?;
+        match self.process().wait_end(END) {
+            true => Ok(()),
+            false => fail("it did not end"),
+        }
+    }
 
     /// What it has to say after a failure.
     fn last_words(&mut self) -> String {
@@ -102,6 +119,26 @@ pub struct Kind {
     pub magnet: Result<(), &'static str>,
     /// Whether it speaks to trackers over UDP; if not, why.
     pub udp: Result<(), &'static str>,
+}
+
+impl Kind {
+    /// One that can all of it.
+    const fn able(
+        name: &'static str,
+        version: fn() -> Outcome<String>,
+        start: fn(&Place, Wishes) -> Outcome<Box<dyn Other>>,
+    ) -> Self {
+        Self {
+            name,
+            version,
+            start,
+            dials: Ok(()),
+            tells: Ok(()),
+            hears: Ok(()),
+            magnet: Ok(()),
+            udp: Ok(()),
+        }
+    }
 }
 
 /// Everyone but us.

@@ -19,18 +19,10 @@ use super::lines::Lines;
 use super::{Kind, Other, Wishes};
 use crate::Outcome;
 use crate::lab::Place;
+use crate::time::Stopwatch;
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "swarmlab",
-    version: || Ok(env!("CARGO_PKG_VERSION").to_owned()),
-    start,
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind = Kind::able("swarmlab", || Ok(env!("CARGO_PKG_VERSION").to_owned()), start);
 
 /// If set, our client writes all that crosses its seam to its log.
 const TRACE: &str = "SWARMLAB_INTEROP_TRACE";
@@ -91,9 +83,10 @@ async fn serve(start: &Value) -> Outcome {
         ..Settings::default()
     };
     if std::env::var_os(TRACE).is_some() {
-        settings.tap = Some(Tap(Arc::new(|_, seam| {
-            let text = format!("{seam:?}");
-            eprintln!("{}", text.chars().take(300).collect::<String>());
+        let watch = Stopwatch::start();
+        settings.tap = Some(Tap(Arc::new(move |_, seam| {
+            let text: String = format!("{seam:?}").chars().take(300).collect();
+            eprintln!("{:.3} {text}", watch.elapsed().as_secs_f64());
         })));
     }
     settings.peer = PeerConfig { pex: start["pex"] == true, ..settings.peer };
@@ -139,7 +132,7 @@ async fn answer(session: &Session, torrent: &mut Option<TorrentHandle>, request:
             let status = torrent.status().await?;
             let ready = matches!(status.state, TorrentState::Downloading | TorrentState::Seeding);
             let share = if ready { status.done as f64 / status.total.max(1) as f64 } else { 0.0 };
-            return Ok(json!({"progress": share}));
+            return Ok(json!({"progress": share, "sent": status.uploaded}));
         }
         Some("peers") => {
             let peers = torrent.peers().await?.into_iter();

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,16 +12,8 @@ use crate::wire::{Reply, escape, http};
 use crate::{Outcome, fail};
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "qbittorrent",
-    version: || printed_version(&find("qbittorrent-nox")?, &["--version"]),
-    start,
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind =
+    Kind::able("qbittorrent", || printed_version(&find("qbittorrent-nox")?, &["--version"]), start);
 
 struct QBittorrent {
     process: Process,
@@ -47,8 +38,7 @@ fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     std::fs::write(folder.join("qBittorrent.conf"), settings.join("\n"))?;
     let mut command = Command::new(find("qbittorrent-nox")?);
     command.arg(format!("--profile={}", place.work.display()));
-    let mut process = Process::spawn(command, &place.work, false)?;
-    process.wait_port(place.control)?;
+    let mut process = Process::start(command, place)?;
     process.wait_port(place.addr)?;
     Ok(Box::new(QBittorrent { process, place: place.clone(), hash: String::new() }))
 }
@@ -95,7 +85,8 @@ impl Other for QBittorrent {
         let kind = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}");
         let reply = self.ask("torrents/add", &[kind], Some(&body))?;
         match reply.text().contains("Ok") {
-            true => Ok(()),
+            // Connections are reset until it has checked its files, and a little longer than it says that it checks.
+            true => self.process.wait_handshake(self.place.addr, what.made.info_hash()),
             false => fail(reply.text()),
         }
     }
@@ -119,19 +110,11 @@ impl Other for QBittorrent {
         Ok(peers.keys().filter_map(|addr| Some((addr.parse().ok()?, false))).collect())
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.place.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.form("app/shutdown", &[])?;
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.form("app/shutdown", &[]).map(drop)
     }
 }

@@ -1,8 +1,6 @@
 //! rqbit, by its HTTP interface.
 
-use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,14 +12,9 @@ use crate::{Outcome, fail};
 
 /// See the module.
 pub const KIND: Kind = Kind {
-    name: "rqbit",
-    version: || printed_version(&installed("rqbit/bin/rqbit")?, &["--version"]),
-    start,
     dials: Err("it can be told of peers only with the torrent"),
     tells: Err("it names only peers that it has dialled, and cannot be told to dial"),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
+    ..Kind::able("rqbit", || printed_version(&installed("rqbit/bin/rqbit")?, &["--version"]), start)
 };
 
 struct Rqbit {
@@ -43,8 +36,7 @@ fn start(place: &Place, _: Wishes) -> Outcome<Box<dyn Other>> {
     // Without a word for ten seconds, it closes a connection; a keep-alive comes every two minutes.
     command.args(["--peer-read-write-timeout", "240s"]);
     command.args(["server", "start", "--disable-persistence"]).arg(&place.work);
-    let mut process = Process::spawn(command, &place.work, false)?;
-    process.wait_port(place.control)?;
+    let process = Process::start(command, place)?;
     Ok(Box::new(Rqbit { process, place: place.clone() }))
 }
 
@@ -69,10 +61,6 @@ impl Other for Rqbit {
         }
     }
 
-    fn add_peer(&mut self, _: SocketAddr) -> Outcome {
-        fail("it can be told of peers only with the torrent")
-    }
-
     fn progress(&mut self) -> Outcome<f64> {
         let reply = http(self.place.control, "/torrents/0/stats/v1", &[], None)?;
         let stats: Value = serde_json::from_slice(&reply.body)?;
@@ -81,19 +69,12 @@ impl Other for Rqbit {
         Ok(if early { 0.0 } else { number("progress_bytes") / number("total_bytes") })
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.place.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
+    fn quit(&mut self) -> Outcome {
         self.process.interrupt();
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+        Ok(())
     }
 }

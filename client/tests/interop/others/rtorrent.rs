@@ -11,16 +11,7 @@ use crate::wire::scgi;
 use crate::{Outcome, fail};
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "rtorrent",
-    version: || printed_version(&find("rtorrent")?, &["-h"]),
-    start,
-    dials: Ok(()),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind = Kind::able("rtorrent", || printed_version(&find("rtorrent")?, &["-h"]), start);
 
 struct RTorrent {
     process: Process,
@@ -44,8 +35,7 @@ fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     std::fs::write(place.work.join("rc"), settings.join("\n"))?;
     let mut command = Command::new(find("rtorrent")?);
     command.args(["-n", "-o", "import=rc"]);
-    let mut process = Process::spawn(command, &place.work, false)?;
-    process.wait_port(place.control)?;
+    let mut process = Process::start(command, place)?;
     process.wait_port(place.addr)?;
     Ok(Box::new(RTorrent { process, place: place.clone(), hash: String::new() }))
 }
@@ -126,20 +116,12 @@ impl Other for RTorrent {
         Ok(answer.split("<array>").skip(2).filter_map(peer).collect())
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.place.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.call("system.shutdown.quick", &[""])?;
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.call("system.shutdown.quick", &[""]).map(drop)
     }
 
     fn last_words(&mut self) -> String {

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,14 +14,8 @@ use crate::{Outcome, fail};
 
 /// See the module.
 pub const KIND: Kind = Kind {
-    name: "transmission",
-    version: || printed_version(&find("transmission-daemon")?, &["--version"]),
-    start,
     dials: Err("it cannot be told of a peer"),
-    tells: Ok(()),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
+    ..Kind::able("transmission", || printed_version(&find("transmission-daemon")?, &["--version"]), start)
 };
 
 struct Transmission {
@@ -60,8 +53,7 @@ fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     std::fs::write(place.work.join("settings.json"), settings.to_string())?;
     let mut command = Command::new(find("transmission-daemon")?);
     command.args(["--foreground", "--log-info", "--config-dir"]).arg(&place.work);
-    let mut process = Process::spawn(command, &place.work, false)?;
-    process.wait_port(place.control)?;
+    let mut process = Process::start(command, place)?;
     process.wait_port(place.addr)?;
     Ok(Box::new(Transmission { process, place: place.clone(), token: RefCell::default() }))
 }
@@ -101,10 +93,6 @@ impl Other for Transmission {
         self.call("torrent-add", &arguments).map(drop)
     }
 
-    fn add_peer(&mut self, _: SocketAddr) -> Outcome {
-        fail("it cannot be told of a peer")
-    }
-
     fn progress(&mut self) -> Outcome<f64> {
         let torrent = self.field(&["percentDone", "status", "metadataPercentComplete"])?;
         let checking = matches!(torrent["status"].as_u64(), Some(1 | 2));
@@ -123,19 +111,11 @@ impl Other for Transmission {
         Ok(peers.iter().filter_map(peer).collect())
     }
 
-    fn addr(&self) -> SocketAddr {
-        self.place.addr
-    }
-
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    fn stop(&mut self) -> Outcome {
-        self.call("session-close", &json!({}))?;
-        match self.process.wait_end(Duration::from_secs(20)) {
-            true => Ok(()),
-            false => fail("it did not end"),
-        }
+    fn quit(&mut self) -> Outcome {
+        self.call("session-close", &json!({})).map(drop)
     }
 }

@@ -1,5 +1,6 @@
 //! WebTorrent, in Node.
 
+use std::io::Write as _;
 use std::process::Command;
 
 use super::lines::Lines;
@@ -9,16 +10,8 @@ use crate::lab::Place;
 use crate::process::find;
 
 /// See the module.
-pub const KIND: Kind = Kind {
-    name: "webtorrent",
-    version,
-    start,
-    dials: Ok(()),
-    tells: Err("it takes peers by PEX and gives none"),
-    hears: Ok(()),
-    magnet: Ok(()),
-    udp: Ok(()),
-};
+pub const KIND: Kind =
+    Kind { tells: Err("it takes peers by PEX and gives none"), ..Kind::able("webtorrent", version, start) };
 
 fn version() -> Outcome<String> {
     find("node")?;
@@ -29,8 +22,12 @@ fn version() -> Outcome<String> {
 
 fn start(place: &Place, wishes: Wishes) -> Outcome<Box<dyn Other>> {
     // Node looks for packages beside the program.
-    let program = installed("npm")?.join("interop.mjs");
-    std::fs::write(&program, include_str!("../helpers/webtorrent.mjs"))?;
+    let folder = installed("npm")?;
+    let program = folder.join("interop.mjs");
+    // Replaced whole: another may be about to start by it.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(include_bytes!("../helpers/webtorrent.mjs"))?;
+    file.persist(&program)?;
     let mut command = Command::new(find("node")?);
     command.arg(program);
     Ok(Box::new(Lines::start(command, place, wishes)?))

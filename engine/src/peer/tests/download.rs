@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::*;
 use crate::layout::BLOCK;
-use crate::peer::{Event, Input, Output, Pipeline, Violation};
+use crate::peer::{Event, Input, Output, PeerConfig, Pipeline, Violation};
 use crate::wire::Message;
 
 #[test]
@@ -217,6 +217,66 @@ fn the_depth_shrinks_with_the_rate() {
     assert!((100..=130).contains(&fast), "{fast} at 100 a second, round trip and queue above one second");
     let slow = (0..200).map(|_| step(&mut bench, 200)).last().unwrap();
     assert!((5..=12).contains(&slow), "{slow} at five a second");
+}
+
+/// How many requests each pulse finds of a remote that, but for the first, answers only every 500 ms, and then all
+/// there are; it takes 512.
+fn pulses(setup: Setup, pulses: usize) -> Vec<usize> {
+    let mut bench = setup.bench();
+    let (conn, mut asked) = bench.source(2, true);
+    bench.say(conn, Message::Extended { id: 0, payload: (&b"d4:reqqi512ee"[..]).into() });
+    bench.now = bench.now + Duration::from_millis(1);
+    let first = asked.remove(0);
+    asked.extend(requests(&bench.give(conn, first), conn));
+    let mut found = Vec::new();
+    for _ in 0..pulses {
+        bench.now = bench.now + Duration::from_millis(500);
+        found.push(asked.len());
+        for block in std::mem::take(&mut asked) {
+            let mut outputs = bench.give(conn, block);
+            for piece in to_verify(&outputs) {
+                outputs.extend(bench.input(Input::PieceVerified { piece, ok: true }));
+            }
+            asked.extend(requests(&outputs, conn));
+        }
+    }
+    found
+}
+
+#[test]
+fn slow_start_at_least_doubles_what_a_pulse_brings() {
+    let deep = |slow_start| {
+        let queue = seconds(1);
+        let pipeline = Pipeline::Adaptive { queue, min: 2, max: 500 };
+        Setup::leech(4096).with(|config| (config.pipeline, config.slow_start) = (pipeline, slow_start))
+    };
+    let found = pulses(deep(true), 24);
+    let doubled = (0..24).map(|pulse| 500.min(4 << pulse));
+    assert!(found.iter().zip(doubled).all(|(&found, least)| found >= least), "and it stays there: {found:?}");
+    // The rate alone, of all since the unchoke, grows by so much a pulse.
+    let found = pulses(deep(false), 12);
+    assert!(found[11] < 100, "{found:?}");
+}
+
+#[test]
+fn slow_start_ends_when_a_second_brings_no_more() {
+    // By the rate and the round trip alone, as in the case without it.
+    for (rate, rtt) in [(50.0, 100), (20.0, 50), (5.0, 300)] {
+        let mut bench = adaptive(1000).with(|config| config.slow_start = true).bench();
+        let (end, _, most) = flow(&mut bench, rate, Duration::from_millis(rtt), seconds(30));
+        let expected = rate * (rtt + 1000) as f64 / 1000.0 + 2.0;
+        let error = (end as f64 - expected).abs() / expected;
+        assert!(error < 0.15, "{end} where {expected} was due at {rate}/s, {rtt} ms");
+        assert!(most as f64 <= 4.0 + 4.0 * rate, "{most} at {rate}/s");
+    }
+}
+
+#[test]
+fn a_client_asks_and_takes_as_much_as_libtorrent() {
+    let setup = Setup { config: PeerConfig { pex: false, ..PeerConfig::client() }, ..Setup::leech(4096) };
+    let found = pulses(setup, 8);
+    assert_eq!(found[7], 500, "{found:?}");
+    assert_eq!(PeerConfig::client().max_queued, 2000);
 }
 
 #[test]
