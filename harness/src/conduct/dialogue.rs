@@ -81,9 +81,11 @@ impl End {
         }
     }
 
-    /// An answer to `block`: whether one was due.
-    fn answered(&mut self, block: &Block) -> bool {
-        self.asked.remove(block) || self.cancelled.remove(block)
+    /// An answer to `block`: whether one was due. With the fast extension each request has its own, also one that was
+    /// cancelled, and the older comes first; without it, an answer is to all.
+    fn answered(&mut self, block: &Block, fast: bool) -> bool {
+        let cancelled = self.cancelled.remove(block);
+        if cancelled && fast { true } else { self.asked.remove(block) || cancelled }
     }
 }
 
@@ -116,6 +118,7 @@ impl Dialogue {
     }
 
     pub fn heard(&mut self, message: &Message, layout: &Layout) {
+        let fast = self.fast();
         self.they.note(message, layout);
         match message {
             Message::Request(raw) => {
@@ -127,12 +130,12 @@ impl Dialogue {
                 self.they.cancel(key(raw));
             }
             Message::Piece { piece, begin, data } => {
-                self.we.answered(&(*piece, *begin, data.len() as u32));
+                self.we.answered(&(*piece, *begin, data.len() as u32), fast);
             }
             Message::Reject(raw) => {
-                self.we.answered(&key(raw));
+                self.we.answered(&key(raw), fast);
             }
-            Message::Choke if !self.fast() => {
+            Message::Choke if !fast => {
                 self.we.asked.clear();
                 self.we.cancelled.clear();
             }
@@ -143,6 +146,7 @@ impl Dialogue {
     /// Judges a message, and takes it as said.
     pub fn said(&mut self, message: &Message, layout: &Layout) -> Result<(), Rule> {
         let verdict = self.judge(message, layout);
+        let fast = self.fast();
         self.we.note(message, layout);
         match message {
             Message::Request(raw) => {
@@ -150,12 +154,12 @@ impl Dialogue {
             }
             Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
-                self.they.answered(&(*piece, *begin, data.len() as u32));
+                self.they.answered(&(*piece, *begin, data.len() as u32), fast);
             }
             Message::Reject(raw) => {
-                self.they.answered(&key(raw));
+                self.they.answered(&key(raw), fast);
             }
-            Message::Choke if !self.fast() => {
+            Message::Choke if !fast => {
                 self.they.asked.clear();
                 self.they.cancelled.clear();
             }

@@ -54,6 +54,16 @@ fn judged(fast: bool, lines: Vec<Line>) -> Vec<Rule> {
     conduct.breaches().iter().map(|breach| breach.rule).collect()
 }
 
+#[test]
+fn what_was_cancelled_may_be_asked_for_again_and_is_answered_first() {
+    let request = || We(Message::Request(block(1, 0)));
+    let cancel = || We(Message::Cancel(block(1, 0)));
+    let ready = [They(all()), We(Message::HaveNone), They(Message::Unchoke), We(Message::Interested)];
+    let lines =
+        ready.into_iter().chain([request(), cancel(), request(), They(data(1, 0)), cancel(), request()]);
+    assert_eq!(judged(true, lines.collect()), []);
+}
+
 fn all() -> Message {
     Message::Bitfield(Bytes::from_static(&[0xf0]))
 }

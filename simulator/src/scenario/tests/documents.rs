@@ -46,7 +46,9 @@ fn every_key_and_choice_is_documented() {
         }
     }
     let values = ["until", "network.transport", "tracker.returns", "groups.leechers.arrival"];
-    let values = [&values[..], &["groups.leechers.leave", "groups.leechers.behaviour", "faults.one.what", "charts"]].concat();
+    let values =
+        [&values[..], &["groups.leechers.leave", "groups.leechers.behaviour", "faults.one.what", "charts"]]
+            .concat();
     for key in values {
         let known = if key == "charts" { choices_of_charts() } else { choices(key) };
         assert!(known.len() > 1, "{key}: {known:?}");
