@@ -5,12 +5,14 @@
 //!
 //! Everything is a function of the seed: the same seed draws the same scenario and comes to the same verdict.
 
+pub mod campaign;
 pub mod checkers;
 pub mod draw;
-
+pub mod shrink;
 pub mod trial;
 
+pub use campaign::{CampaignError, Update, describe, run};
 pub use checkers::Finding;
 pub use draw::draw;
-
+pub use shrink::{Shrunk, shrink};
 pub use trial::{Outcome, Trial, TrialError, trial, trial_of};

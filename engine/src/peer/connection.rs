@@ -196,6 +196,9 @@ impl Connection {
 
     /// How many requests to keep outstanding.
     pub fn depth(&self, traffic: &Traffic, config: &PeerConfig, now: Instant) -> u32 {
+        if planted!(PipelineUnbounded) {
+            return 10_000;
+        }
         let depth = match config.pipeline {
             _ if self.snubbed => 1,
             Pipeline::Fixed(depth) => depth,

@@ -1,6 +1,6 @@
 //! One connection as one end sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::layout::BLOCK;
 use engine::wire::{Handshake, Message, RawBlock};
@@ -28,8 +28,8 @@ struct End {
     allows: BTreeSet<u32>,
     /// What it has asked for and the other has not answered.
     asked: BTreeSet<Block>,
-    /// What it has cancelled and the other may answer yet.
-    cancelled: BTreeSet<Block>,
+    /// What it has cancelled and the other may answer yet, with how often.
+    cancelled: BTreeMap<Block, u32>,
 }
 
 impl End {
@@ -42,7 +42,7 @@ impl End {
             interested: false,
             allows: BTreeSet::new(),
             asked: BTreeSet::new(),
-            cancelled: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
         }
     }
 
@@ -77,15 +77,22 @@ impl End {
     /// It no longer wants `block`, which may come all the same.
     fn cancel(&mut self, block: Block) {
         if self.asked.remove(&block) {
-            self.cancelled.insert(block);
+            *self.cancelled.entry(block).or_default() += 1;
         }
     }
 
     /// An answer to `block`: whether one was due. With the fast extension each request has its own, also one that was
     /// cancelled, and the older comes first; without it, an answer is to all.
     fn answered(&mut self, block: &Block, fast: bool) -> bool {
-        let cancelled = self.cancelled.remove(block);
-        if cancelled && fast { true } else { self.asked.remove(block) || cancelled }
+        let Some(times) = self.cancelled.get_mut(block) else { return self.asked.remove(block) };
+        *times -= 1;
+        if *times == 0 || !fast {
+            self.cancelled.remove(block);
+        }
+        if !fast {
+            self.asked.remove(block);
+        }
+        true
     }
 }
 
@@ -218,7 +225,7 @@ impl Dialogue {
     }
 
     fn waits_for(&self, block: &Block) -> bool {
-        self.they.asked.contains(block) || self.they.cancelled.contains(block)
+        self.they.asked.contains(block) || self.they.cancelled.contains_key(block)
     }
 
     fn judge_request(&self, raw: &RawBlock, layout: &Layout) -> Result<(), Rule> {

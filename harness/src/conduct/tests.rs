@@ -58,10 +58,14 @@ fn judged(fast: bool, lines: Vec<Line>) -> Vec<Rule> {
 fn what_was_cancelled_may_be_asked_for_again_and_is_answered_first() {
     let request = || We(Message::Request(block(1, 0)));
     let cancel = || We(Message::Cancel(block(1, 0)));
-    let ready = [They(all()), We(Message::HaveNone), They(Message::Unchoke), We(Message::Interested)];
-    let lines =
-        ready.into_iter().chain([request(), cancel(), request(), They(data(1, 0)), cancel(), request()]);
-    assert_eq!(judged(true, lines.collect()), []);
+    let refused = || They(Message::Reject(block(1, 0)));
+    let ready = || vec![They(all()), We(Message::HaveNone), They(Message::Unchoke), We(Message::Interested)];
+    let broken = |lines: Vec<Line>| judged(true, ready().into_iter().chain(lines).collect());
+    assert_eq!(broken(vec![request(), cancel(), request(), They(data(1, 0)), cancel(), request()]), []);
+    let twice = vec![request(), cancel(), request(), cancel(), request(), refused(), refused(), cancel()];
+    assert_eq!(broken(twice), []);
+    let none_left = vec![request(), cancel(), request(), refused(), refused(), cancel()];
+    assert_eq!(broken(none_left), [Rule::CancelAsked]);
 }
 
 fn all() -> Message {

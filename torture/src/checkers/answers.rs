@@ -75,6 +75,11 @@ impl Checker for Answers {
         }
         let Some(good) = &sight.table.good else { return };
         for conn in sight.table.conns.values().filter(|conn| conn.is_ready()) {
+            // BEP 6: a choke answers all that is not allowed regardless.
+            if conn.choking && conn.fast() && !conn.to_serve.is_empty() {
+                let owed = conn.to_serve.len();
+                out.push(format!("chokes {} and neither sends nor refuses {owed} blocks", conn.addr));
+            }
             let wants = conn.pieces.count_missing_from(good) > 0;
             if wants != conn.interested {
                 let says = if conn.interested { "interested" } else { "not interested" };
