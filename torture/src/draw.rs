@@ -22,8 +22,8 @@ const FAULTS: [&str; 9] = [
 ];
 /// Those who misbehave; each is in about a quarter of the runs.
 const MISBEHAVIOURS: [&str; 3] = ["polluter", "liar", "staller"];
-/// Faults and arrivals happen within this many seconds.
-const BUSY: u32 = 300;
+/// Faults happen within this many seconds, so that a partition may outlast every timeout.
+const BUSY: u32 = 600;
 /// What an honest peer is given after that, in seconds; see `checkers::finish`.
 const CALM: u64 = 3 * 3600;
 
@@ -70,8 +70,11 @@ impl Draw {
         self.text("time-limit", format_args!("{} s", u64::from(BUSY) + CALM));
         self.out.push_str("\n[content]\n");
         // Not a whole number of pieces, nor of blocks, but now and then.
-        let size = (64 << 10) + self.below(4 << 20);
-        let size = if self.chance(0.1) { size & !0xffff } else { size };
+        let size = match self.below(10) {
+            0 => 1 + self.below(64 << 10),
+            1 => (1 + self.below(64)) << 16,
+            _ => (64 << 10) + self.below(4 << 20),
+        };
         self.text("size", format_args!("{size} B"));
         let piece = self.of(&[16, 32, 64, 128, 256]);
         self.text("piece", format_args!("{piece} KiB"));
@@ -112,6 +115,9 @@ impl Draw {
         let (interval, most) = (self.of(&[2, 10, 30]), self.of(&[3, 10, 50]));
         self.text("interval", format_args!("{interval} min"));
         self.key("max-peers", most);
+        if self.chance(0.1) {
+            self.text("returns", "seeds");
+        }
         let latency = 1 + self.below(500);
         self.text("latency", format_args!("{latency} ms"));
     }
@@ -159,11 +165,15 @@ impl Draw {
             let down = 50 + self.below(4000);
             self.text("down", format_args!("{down} kB/s"));
         }
-        let chokers: Vec<&str> =
-            choker::NAMES.iter().map(|known| known.0).filter(|n| *n != "never").collect();
+        // A group in ten gives nothing as long as it lacks something.
+        let rides = self.chance(0.1);
+        let fair = |name: &&str| *name != "never";
+        let chokers: Vec<&str> = choker::NAMES.iter().map(|known| known.0).filter(fair).collect();
         let pickers: Vec<&str> = picker::NAMES.iter().map(|known| known.0).collect();
         for (key, names) in [("choker", &chokers), ("seed-choker", &chokers), ("picker", &pickers)] {
-            if self.chance(0.5) {
+            if key == "choker" && rides {
+                self.text(key, "never");
+            } else if self.chance(0.5) {
                 let name = self.of(names);
                 self.text(key, name);
             }
@@ -173,7 +183,7 @@ impl Draw {
             self.key("slots", slots);
         }
         if self.chance(0.4) {
-            let connections = 4 + self.below(40);
+            let connections = 2 + self.below(40);
             self.key("connections", connections);
         }
         if self.chance(0.2) {
@@ -265,7 +275,9 @@ impl Draw {
             self.text("share", format_args!("{share} %"));
         }
         let from = self.below(BUSY - 60);
-        let to = from + 1 + self.below(BUSY - from);
+        // Mostly short, sometimes to the end.
+        let longest = if self.chance(0.7) { 120.min(BUSY - from) } else { BUSY - from };
+        let to = from + 1 + self.below(longest);
         self.text("from", format_args!("{from} s"));
         self.text("to", format_args!("{to} s"));
     }

@@ -211,6 +211,9 @@ fn cut(table: &mut Table, second: u64) -> Option<()> {
         }
         seconds(fault, "from").is_none_or(|from| from < second)
     });
+    if faults.is_empty() {
+        table.remove("faults");
+    }
     Some(())
 }
 

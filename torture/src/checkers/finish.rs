@@ -45,7 +45,7 @@ impl Checker for Finish {
             if table.is_complete() {
                 continue;
             }
-            let near = reached(case, peer, &there);
+            let near = reached(case, peer, &there, |other| gives(case, other, tables));
             let mut union = Bitfield::empty(&case.layout);
             for good in near.iter().filter_map(|&other| tables[other].good.as_ref()) {
                 good.iter(&case.layout).for_each(|piece| {
@@ -64,6 +64,13 @@ impl Checker for Finish {
     }
 }
 
+/// Whether a peer unchokes anybody, as long as it lacks something and once it lacks nothing.
+fn gives(case: &Case, peer: usize, tables: &[Table]) -> bool {
+    let group = case.group(peer);
+    let choker = if tables[peer].is_complete() { &group.seed_choker } else { &group.choker };
+    choker.name() != "never"
+}
+
 /// When all that was calm for long enough.
 fn patience(case: &Case, run: &record::Run) -> Duration {
     let spec = &case.spec;
@@ -77,13 +84,13 @@ fn patience(case: &Case, run: &record::Run) -> Duration {
     faults.max(Duration::from_secs_f64(arrivals)) + transfer + PATIENCE
 }
 
-/// Whom `peer` can exchange pieces with, itself included.
-fn reached(case: &Case, peer: usize, there: &[usize]) -> Vec<usize> {
+/// Whom `peer` can get pieces of, over others if need be, and itself.
+fn reached(case: &Case, peer: usize, there: &[usize], gives: impl Fn(usize) -> bool) -> Vec<usize> {
     let mut reached = vec![peer];
     let mut at = 0;
     while let Some(&from) = reached.get(at) {
         at += 1;
-        for &to in there {
+        for &to in there.iter().filter(|&&to| gives(to)) {
             // One of two must accept connections.
             let can = case.members[from].reachable || case.members[to].reachable;
             if can && !reached.contains(&to) {
