@@ -102,6 +102,9 @@ fn seeds(args: &Torture, out: &mut impl Write) -> Outcome {
     let (tell, told) = mpsc::channel();
     let bar = bar(asked.to.map(|to| to - asked.from + 1), args.quiet);
     let clock = clock();
+    // On a terminal there is a bar; elsewhere a line now and then says that it goes on.
+    let speaks = args.hours.is_some() && !args.quiet && bar.is_hidden();
+    let mut spoken = 0;
     let mut sum = Sum::default();
     let ended = std::thread::scope(|scope| {
         let runs = scope.spawn(|| {
@@ -133,7 +136,11 @@ fn seeds(args: &Torture, out: &mut impl Write) -> Outcome {
                 }
             })
         });
-        let printed = print(&told, out, &bar, &mut sum, || {
+        let printed = print(&told, out, &bar, &mut sum, |sum| {
+            let minutes = clock.elapsed().as_secs() / 60;
+            if speaks && minutes > std::mem::replace(&mut spoken, minutes) {
+                note(&sum.words());
+            }
             let late = args.hours.is_some_and(|hours| clock.elapsed().as_secs_f64() > hours * 3600.0);
             if late || stop.load(Ordering::Relaxed) {
                 over.store(true, Ordering::Relaxed);
@@ -163,7 +170,7 @@ fn print(
     out: &mut impl Write,
     bar: &ProgressBar,
     sum: &mut Sum,
-    mut look: impl FnMut(),
+    mut look: impl FnMut(&Sum),
 ) -> Result<(), Failure> {
     loop {
         match told.recv_timeout(Duration::from_millis(200)) {
@@ -178,7 +185,7 @@ fn print(
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
         }
-        look();
+        look(sum);
     }
 }
 

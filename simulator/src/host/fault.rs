@@ -125,8 +125,8 @@ impl Host {
 
     /// Fetches a block's bytes, now or when the disk is done.
     pub(super) fn read(&mut self, conn: ConnId, block: BlockRef, ctx: &mut Context<'_>) {
-        let late = ctx.shared.faults.as_ref().map_or(0, |plan| plan.disk(self.id, ctx.now));
-        if let Some(trouble) = &mut self.trouble
+        if let Some((plan, trouble)) = ctx.shared.faults.as_ref().zip(self.trouble.as_mut())
+            && let late = plan.disk(self.id, ctx.now)
             && (late > 0 || !trouble.reads.is_empty())
         {
             // One head: it reads in the order it was asked.

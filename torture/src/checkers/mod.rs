@@ -211,7 +211,7 @@ impl Jury {
             }
             Seam::Output(output) => {
                 self.each(peer, now, |checker, sight, out| checker.output(sight, output, out));
-                self.tables[peer].output(output, &self.case.layout);
+                self.tables[peer].output(output);
             }
         }
     }

@@ -21,8 +21,6 @@ pub fn block_of(raw: &RawBlock) -> Block {
 pub struct Conn {
     /// The other end; its IP says which peer it is.
     pub addr: SocketAddr,
-    /// Since when.
-    pub since: Instant,
     /// We have sent our handshake.
     pub greeted: bool,
     /// The other's handshake.
@@ -37,8 +35,6 @@ pub struct Conn {
     pub pieces: Bitfield,
     /// What it has asked for and we have neither sent nor refused: when it asked.
     pub to_serve: BTreeMap<Block, Instant>,
-    /// Of what it has taken back, what had been read before and may be on its way.
-    pub taken_back: BTreeSet<Block>,
     /// What we have asked for, which has neither come nor been refused nor been taken back.
     pub asked: BTreeSet<Block>,
     /// Of what we asked for, what may come and is not counted on: it was taken back, or the other end was snubbed.
@@ -50,10 +46,9 @@ pub struct Conn {
 }
 
 impl Conn {
-    fn new(addr: SocketAddr, since: Instant, layout: &Layout) -> Self {
+    fn new(addr: SocketAddr, layout: &Layout) -> Self {
         Self {
             addr,
-            since,
             greeted: false,
             handshake: None,
             choking: true,
@@ -61,7 +56,6 @@ impl Conn {
             interested: false,
             pieces: Bitfield::empty(layout),
             to_serve: BTreeMap::new(),
-            taken_back: BTreeSet::new(),
             asked: BTreeSet::new(),
             dropped: BTreeSet::new(),
             reading: BTreeSet::new(),
@@ -96,16 +90,9 @@ impl Conn {
             Message::HaveAll => self.pieces = Bitfield::full(layout),
             Message::Request(raw) => {
                 self.to_serve.insert(block_of(raw), now);
-                self.taken_back.remove(&block_of(raw));
             }
-            Message::Cancel(raw) => {
-                let block = block_of(raw);
-                if self.reading.contains(&block) {
-                    self.taken_back.insert(block);
-                }
-                if !self.fast() {
-                    self.to_serve.remove(&block);
-                }
+            Message::Cancel(raw) if !self.fast() => {
+                self.to_serve.remove(&block_of(raw));
             }
             Message::Piece { piece, begin, data } => self.answered(&(*piece, *begin, data.len() as u32)),
             Message::Reject(raw) => self.answered(&block_of(raw)),
@@ -148,13 +135,11 @@ impl Conn {
                 let block = (*piece, *begin, data.len() as u32);
                 self.to_serve.remove(&block);
                 self.reading.remove(&block);
-                self.taken_back.remove(&block);
                 self.unsent += data.len() as u64;
             }
             Message::Reject(raw) => {
                 self.to_serve.remove(&block_of(raw));
                 self.reading.remove(&block_of(raw));
-                self.taken_back.remove(&block_of(raw));
             }
             _ => {}
         }
@@ -206,7 +191,7 @@ impl Table {
     pub(super) fn input(&mut self, input: &Input, now: Instant, layout: &Layout) {
         match input {
             Input::Connected { conn, addr, .. } => {
-                self.conns.insert(*conn, Conn::new(*addr, now, layout));
+                self.conns.insert(*conn, Conn::new(*addr, layout));
             }
             Input::Closed { conn } => {
                 self.conns.remove(conn);
@@ -243,8 +228,7 @@ impl Table {
         }
     }
 
-    pub(super) fn output(&mut self, output: &Output, layout: &Layout) {
-        let _ = layout;
+    pub(super) fn output(&mut self, output: &Output) {
         match output {
             Output::Disconnect { conn, .. } => {
                 self.conns.remove(conn);

@@ -12,7 +12,6 @@ struct Said {
     under_way: bool,
     announced: bool,
     began_complete: bool,
-    completed: bool,
     /// `completed` has been said and no failure has come since.
     completed_heard: bool,
     stops: bool,
@@ -66,7 +65,6 @@ impl Checker for Announces {
             if std::mem::replace(&mut said.completed_heard, true) {
                 out.push("tells the tracker twice that it has completed".into());
             }
-            said.completed = true;
         }
         said.stopped |= request.event == Event::Stopped;
         said.announced = true;
