@@ -46,11 +46,15 @@ pub enum Bug {
     UnchokeIgnored,
     /// A tracker that failed once is never asked again.
     TrackerGivenUp,
+    /// Who once had nothing to be asked for is never asked again.
+    DryForEver,
+    /// A slot is left to nobody.
+    SlotTooFew,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::HashCheckSkipped,
         Self::ServedWhileChoked,
         Self::CancelIgnored,
@@ -71,6 +75,8 @@ impl Bug {
         Self::InterestKept,
         Self::UnchokeIgnored,
         Self::TrackerGivenUp,
+        Self::DryForEver,
+        Self::SlotTooFew,
     ];
 }
 

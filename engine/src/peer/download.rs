@@ -122,7 +122,7 @@ impl Peer {
         for i in 0..self.sources.len() {
             let Some(&id) = self.sources.get(i) else { break };
             if let Some(conn) = self.conns.get_mut(id) {
-                conn.dry = false;
+                conn.dry &= planted!(DryForEver);
                 self.fill(id, now);
             }
         }
@@ -150,7 +150,7 @@ impl Peer {
         }
         conn.wanted += 1;
         let looks = conn.dry || conn.wanted == 1 || !conn.has_traffic();
-        conn.dry = false;
+        conn.dry &= planted!(DryForEver);
         if !conn.am_interested {
             self.update_interest(id);
         }
@@ -214,7 +214,7 @@ impl Peer {
         if !std::mem::replace(&mut conn.peer_choking, false) {
             return;
         }
-        conn.dry = false;
+        conn.dry &= planted!(DryForEver);
         self.may_ask(id);
         if let Some((_, traffic)) = self.conns.busy(id) {
             traffic.pace = Rate::new(now);

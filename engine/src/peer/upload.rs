@@ -149,7 +149,8 @@ impl Peer {
             now,
             number: self.rounds,
             periodic,
-            slots: self.config.slots.max(1) as usize + usize::from(planted!(SlotTooMany)),
+            slots: (self.config.slots.max(1) as usize + usize::from(planted!(SlotTooMany)))
+                - usize::from(planted!(SlotTooFew) && self.config.slots > 1),
             pieces: self.torrent.layout.pieces(),
         };
         let choker = if self.is_complete() { &mut self.seed_choker } else { &mut self.leech_choker };

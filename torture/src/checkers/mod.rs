@@ -9,6 +9,7 @@ mod blame;
 mod books;
 mod conduct;
 mod finish;
+mod idle;
 mod limits;
 mod memory;
 mod pieces;
@@ -164,6 +165,7 @@ impl Jury {
             Box::new(answers::Answers::new(peers)),
             Box::new(blame::Blame::new(peers)),
             Box::new(tracker::Announces::new(peers)),
+            Box::new(idle::Idle::new(peers)),
             Box::new(finish::Finish),
         ];
         let tables = (0..peers).map(|_| Table::default()).collect();

@@ -27,6 +27,8 @@ pub struct Conn {
     pub handshake: Option<Handshake>,
     /// We choke it.
     pub choking: bool,
+    /// It chokes us.
+    pub choked: bool,
     /// It is interested.
     pub wants: bool,
     /// We are interested in it.
@@ -52,6 +54,7 @@ impl Conn {
             greeted: false,
             handshake: None,
             choking: true,
+            choked: true,
             wants: false,
             interested: false,
             pieces: Bitfield::empty(layout),
@@ -96,10 +99,14 @@ impl Conn {
             }
             Message::Piece { piece, begin, data } => self.answered(&(*piece, *begin, data.len() as u32)),
             Message::Reject(raw) => self.answered(&block_of(raw)),
-            Message::Choke if !self.fast() => {
-                self.asked.clear();
-                self.dropped.clear();
+            Message::Choke => {
+                self.choked = true;
+                if !self.fast() {
+                    self.asked.clear();
+                    self.dropped.clear();
+                }
             }
+            Message::Unchoke => self.choked = false,
             _ => {}
         }
     }
