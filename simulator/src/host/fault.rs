@@ -46,13 +46,11 @@ impl Host {
                 }
                 self.lose_a_connection(ctx);
             }
-            (What::Restart { down, keep, crash }, _) => {
-                if self.actor.is_some() {
-                    self.go_down(keep, crash, ctx);
-                    let at = ctx.now.saturating_add(nanos(down).max(1));
-                    let back = Event::new(at, self.id, Class::Fault, event.arg, u32::MAX, self.id);
-                    ctx.queue.push(back.with(0, BACK));
-                }
+            (What::Restart { down, keep, crash }, _) if self.actor.is_some() => {
+                self.go_down(keep, crash, ctx);
+                let at = ctx.now.saturating_add(nanos(down).max(1));
+                let back = Event::new(at, self.id, Class::Fault, event.arg, u32::MAX, self.id);
+                ctx.queue.push(back.with(0, BACK));
             }
             _ => {}
         }

@@ -134,9 +134,8 @@ impl Conn {
                 self.asked.insert(block_of(raw));
             }
             Message::Cancel(raw) => {
-                if self.asked.remove(&block_of(raw)) {
-                    self.dropped.insert(block_of(raw));
-                }
+                let counted = self.asked.remove(&block_of(raw));
+                self.dropped.extend(counted.then(|| block_of(raw)));
             }
             Message::Piece { piece, begin, data } => {
                 let block = (*piece, *begin, data.len() as u32);
