@@ -5,6 +5,7 @@
 
 mod context;
 mod digest;
+pub mod faults;
 mod host;
 pub mod network;
 mod parcel;
@@ -16,7 +17,9 @@ pub mod scenario;
 pub mod spec;
 pub mod theory;
 pub mod validate;
+mod watch;
 mod world;
 
 pub use engine::peer::Seam;
-pub use run::{Options, Progress, RunError, Stack, Watch, engine_of, run};
+pub use run::{Member, Options, Progress, RunError, Stack, Watch, engine_of, members, run, run_watched};
+pub use watch::Onlooker;

@@ -11,7 +11,8 @@ use engine::tracker::{AnnounceRequest, Tracker};
 use engine::wire::InfoHash;
 use engine::{Instant, Layout, Seed};
 
-use crate::context::{Context, Observer, Shared, Tally, nanos};
+use crate::context::{Context, Shared, Tally, nanos};
+use crate::faults::Trouble;
 use crate::host::ahead::Step;
 use crate::host::storage::{Content as Bytes, Stack};
 use crate::host::{Facts, Host};
@@ -19,6 +20,7 @@ use crate::parcel::{Content, Parcels};
 use crate::population;
 use crate::queue::{Class, Event, Queue};
 use crate::spec::{Arrival, Spec, Until};
+use crate::watch::{Onlooker, Tap};
 
 /// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
 const STUCK_AFTER: u64 = 1800 * 1_000_000_000;
@@ -48,7 +50,7 @@ pub(crate) struct World {
     pub to_settle: u32,
     /// Groups that wait for another to complete.
     waiting: Vec<usize>,
-    observer: Option<(u32, Observer<'static>)>,
+    tap: Option<Tap>,
     last_progress: (u64, u64),
     /// The slot of the queue that memory was asked for.
     looked_at: u64,
@@ -96,18 +98,33 @@ impl World {
             now: 0,
             to_settle: leechers,
             waiting: Vec::new(),
-            observer: None,
+            tap: None,
             last_progress: (0, 0),
             looked_at: u64::MAX,
             shared,
         };
         world.plan_arrivals(&spec);
+        world.plan_faults();
         world
     }
 
-    /// Shows one peer's inputs and outputs to `observer`.
-    pub fn observe(&mut self, host: u32, observer: Observer<'static>) {
-        self.observer = Some((host, observer));
+    /// Shows inputs and outputs to `onlooker`: those of the peer at this place among the members, or all.
+    pub fn watch(&mut self, only: Option<usize>, onlooker: Box<dyn Onlooker>) {
+        let mut places = vec![None; self.hosts.len()];
+        for (place, &host) in self.members.iter().flatten().enumerate() {
+            places[host as usize] = Some(place).filter(|place| only.is_none_or(|only| only == *place));
+        }
+        self.tap = Some(Tap::new(places, onlooker));
+    }
+
+    fn plan_faults(&mut self) {
+        if self.shared.faults.is_none() {
+            return;
+        }
+        for host in &mut self.hosts {
+            host.trouble = Some(Box::new(Trouble::new(self.shared.seed, host.id)));
+            host.plan_faults(&self.shared, |event| self.queue.push(event));
+        }
     }
 
     fn plan_arrivals(&mut self, spec: &Spec) {
@@ -147,7 +164,7 @@ impl World {
                 tally: &mut self.tally,
                 outputs: &mut self.outputs,
                 inline: &mut self.inline,
-                traced: self.observer.as_mut().map(|(host, observer)| (*host, observer)),
+                tap: self.tap.as_mut(),
             };
             self.hosts[event.dst as usize].handle(&event, &mut ctx);
         }
@@ -190,7 +207,7 @@ impl World {
         self.tracker.number = self.tracker.number.wrapping_add(1);
         let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
         let reply = Event::new(at, self.shared.tracker, Class::Reply, 0, self.tracker.number, event.to);
-        self.queue.push(reply.with(0, parcel));
+        self.queue.push(reply.with(event.number, parcel));
     }
 
     /// Lets groups come that wait for another's leechers to complete.
@@ -215,7 +232,8 @@ impl World {
     /// What a look from outside at this point of the grid says.
     pub fn outlook(&mut self) -> Outlook {
         let mut members = self.members.iter().flatten();
-        let coming = members.any(|&host| self.hosts[host as usize].facts.arrived.is_none());
+        let coming =
+            self.tally.down > 0 || members.any(|&host| self.hosts[host as usize].facts.arrived.is_none());
         if self.shared.spec.until == Until::AllComplete && self.tally.settled >= self.to_settle {
             return Outlook::Done;
         }

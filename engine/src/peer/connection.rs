@@ -29,6 +29,8 @@ pub(crate) struct Pending {
     /// We no longer count on it: cancelled, or given to others when the remote was snubbed. Its block may
     /// still come.
     pub dropped: bool,
+    /// The remote was told that it need not come.
+    pub cancelled: bool,
 }
 
 /// How far a connection is.
@@ -240,6 +242,9 @@ impl Connection {
 
     /// How many requests to keep outstanding.
     pub fn depth(&self, traffic: &Traffic, config: &PeerConfig, now: Instant) -> u32 {
+        if planted!(PipelineUnbounded) {
+            return 10_000;
+        }
         let depth = match config.pipeline {
             _ if self.snubbed => 1,
             Pipeline::Fixed(depth) => depth,
@@ -316,6 +321,20 @@ impl Traffic {
     pub fn begin(&mut self, now: Instant) {
         self.pace = Rate::new(now);
         self.ramp = Ramp::new(now);
+    }
+
+    /// A block is to be asked for: true if its request stands, given up when the remote was snubbed and never taken
+    /// back. It is counted on again, and not to be sent twice.
+    pub fn counts_on_again(&mut self, block: BlockRef) -> bool {
+        // Seldom is anything given up.
+        if self.requests.len() == self.outstanding as usize {
+            return false;
+        }
+        let mut given_up = self.requests.iter_mut().filter(|pending| pending.dropped && !pending.cancelled);
+        let Some(pending) = given_up.find(|pending| pending.block == block) else { return false };
+        pending.dropped = false;
+        self.outstanding += 1;
+        true
     }
 
     /// A requested block has come: `pending` is its request.

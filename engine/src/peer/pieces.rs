@@ -342,6 +342,12 @@ impl Pieces {
             self.have.insert(piece);
         } else {
             self.availability.open(piece, rng);
+            if planted!(PieceLost)
+                && let Some(good) = self.layout.all().find(|&good| self.have.contains(good))
+            {
+                self.have.remove(good);
+                self.availability.open(good, rng);
+            }
         }
         Some(begun.sources)
     }
