@@ -13,9 +13,11 @@ mod queue;
 pub mod run;
 pub mod runner;
 pub mod scenario;
+mod shard;
 pub mod spec;
 pub mod theory;
 pub mod validate;
+mod windows;
 mod world;
 
 pub use engine::peer::Seam;

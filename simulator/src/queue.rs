@@ -182,12 +182,18 @@ impl Queue {
         self.in_wheel += 1;
     }
 
-    /// The earliest event, if its time is below `limit`.
-    pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
+    /// The earliest event.
+    #[inline]
+    pub fn peek(&mut self) -> Option<&Event> {
         if self.current.is_empty() {
             self.advance();
         }
-        let event = *self.current.last()?;
+        self.current.last()
+    }
+
+    /// The earliest event, if its time is below `limit`.
+    pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
+        let event = *self.peek()?;
         if event.time >= limit {
             return None;
         }

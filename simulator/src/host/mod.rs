@@ -236,7 +236,7 @@ impl Host {
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
-                ctx.queue.push(event.with(self.id, parcel));
+                ctx.post(event.with(self.id, parcel));
             }
             Output::Event(event) => self.observe(event, ctx),
         }
@@ -347,7 +347,7 @@ impl Host {
         let at = link.last_arrival.max(ctx.now + link.latency);
         let number = link.next_number();
         let event = Event::new(at, self.id, Class::Closed, slot, number, link.remote);
-        ctx.queue.push(event.with(link.remote_handle.0, 0));
+        ctx.post(event.with(link.remote_handle.0, 0));
         self.uplink.clear(slot, ctx.parcels);
         self.links.close(slot);
     }

@@ -34,7 +34,7 @@ impl Host {
         if let Some(link) = self.links.get(handle) {
             let number = link.next_number();
             let event = Event::new(ctx.now + latency, self.id, Class::Dial, handle.slot(), number, remote);
-            ctx.queue.push(event.with(0, handle.0));
+            ctx.post(event.with(0, handle.0));
         }
     }
 
@@ -143,7 +143,7 @@ impl Sender for Service<'_, '_> {
         self.ctx.parcels[parcel].first = arrival - (finish - start).min(arrival);
         let number = link.next_number();
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
-        self.ctx.queue.push(event.with(link.remote_handle.0, parcel));
+        self.ctx.post(event.with(link.remote_handle.0, parcel));
         if payload > 0 {
             debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));
