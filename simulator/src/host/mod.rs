@@ -40,10 +40,8 @@ pub(crate) struct Facts {
 
 /// See the module. Laid out by how often a part is touched.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Host {
-    /// None before it joins and after it has left.
-    pub actor: Option<Box<Actor>>,
     links: Links,
     downlink: Downlink,
     digest: HostDigest,
@@ -57,6 +55,8 @@ pub(crate) struct Host {
     /// It leaves at this very moment: nothing more is sent.
     leaving: bool,
     pub id: u32,
+    /// None before it joins and after it has left.
+    pub actor: Option<Actor>,
     /// Index into the specification's groups.
     pub group: u32,
     /// Numbers of its own events that belong to no connection.
@@ -159,7 +159,7 @@ impl Host {
             ctx.shared.spec.groups[self.group as usize].up,
         );
         let complete = actor.peer.is_complete();
-        self.actor = Some(Box::new(actor));
+        self.actor = Some(actor);
         self.facts.arrived = Some(ctx.now);
         let abort = ctx.shared.spec.groups[self.group as usize].abort_rate;
         if abort > 0.0 && !complete {
