@@ -2,10 +2,10 @@
 //! more connections than fit a cache, most of them idle but for the HAVEs of others.
 //!
 //! - [`Connection`]: two cache lines; the first is all that a HAVE needs.
-//! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over.
+//! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over. What is requested
+//!   either way lies in [`Pools`] that all connections share.
 //! - [`Rest`]: needed once or never after the handshake.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
@@ -16,8 +16,9 @@ use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::rate::Rate;
 use crate::time::{Instant, nanos};
-use crate::wire::PeerId;
+use crate::wire::{PeerId, RawBlock};
 
+use super::chain::{Chain, Pool};
 use super::config::{PeerConfig, Pipeline};
 
 /// A request that has gone out.
@@ -90,10 +91,19 @@ pub(crate) struct Connection {
     pub unchoked_at: Instant,
 }
 
-/// What is kept while blocks move on a connection.
+/// What is requested over all connections, and of us.
+#[derive(Debug, Default)]
+pub(crate) struct Pools {
+    pub requests: Pool<Pending>,
+    /// For the chains `uploads` and `reading`.
+    pub blocks: Pool<BlockRef>,
+}
+
+/// What is kept while blocks move on a connection: two cache lines.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Traffic {
-    pub requests: VecDeque<Pending>,
+    pub requests: Chain,
     /// Of `requests`, those not dropped.
     pub outstanding: u32,
     pub down: Rate,
@@ -104,9 +114,9 @@ pub(crate) struct Traffic {
     /// When a block last came, or the first request went out.
     pub last_block: Instant,
 
-    pub uploads: VecDeque<BlockRef>,
+    pub uploads: Chain,
     /// Blocks asked of the disk.
-    pub reading: VecDeque<BlockRef>,
+    pub reading: Chain,
     pub up: Rate,
     pub sent_since_unchoke: u64,
     /// Payload bytes handed to the network that have not left.
@@ -229,39 +239,41 @@ impl Connection {
 impl Traffic {
     pub fn new(now: Instant) -> Self {
         Self {
-            requests: VecDeque::new(),
+            requests: Chain::default(),
             outstanding: 0,
             down: Rate::new(now),
             pace: Rate::new(now),
             min_rtt: NO_RTT,
             last_block: now,
-            uploads: VecDeque::new(),
-            reading: VecDeque::new(),
+            uploads: Chain::default(),
+            reading: Chain::default(),
             up: Rate::new(now),
             sent_since_unchoke: 0,
             unsent: 0,
         }
     }
 
-    /// As new, but for the buffers.
-    pub fn reset(&mut self, now: Instant) {
-        let mut old = std::mem::replace(self, Self::new(now));
-        old.requests.clear();
-        old.uploads.clear();
-        old.reading.clear();
-        self.requests = old.requests;
-        self.uploads = old.uploads;
-        self.reading = old.reading;
+    /// Nothing is requested any more, either way.
+    pub fn clear(&mut self, pools: &mut Pools) {
+        pools.requests.clear(&mut self.requests);
+        pools.blocks.clear(&mut self.uploads);
+        pools.blocks.clear(&mut self.reading);
+        self.outstanding = 0;
     }
 
     /// Before a request more: of those that we no longer count on the oldest is forgotten if there are too
     /// many, or a remote that answers none of them would make us keep them all.
-    pub fn limit_dropped(&mut self) {
-        if self.requests.len() - self.outstanding as usize >= MAX_DROPPED
-            && let Some(oldest) = self.requests.iter().position(|pending| pending.dropped)
-        {
-            self.requests.remove(oldest);
+    pub fn limit_dropped(&mut self, requests: &mut Pool<Pending>) {
+        if self.requests.len() - self.outstanding as usize >= MAX_DROPPED {
+            requests.take(&mut self.requests, |pending| pending.dropped);
         }
+    }
+
+    /// Takes the request for `raw` out, the oldest if there are several.
+    pub fn answered(&mut self, requests: &mut Pool<Pending>, raw: RawBlock) -> Option<Pending> {
+        let pending = requests.take(&mut self.requests, |pending| RawBlock::from(pending.block) == raw)?;
+        self.outstanding -= u32::from(!pending.dropped);
+        Some(pending)
     }
 
     /// A requested block has come: `pending` is its request.
