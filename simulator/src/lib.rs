@@ -5,6 +5,7 @@
 
 mod context;
 mod digest;
+pub mod floor;
 mod host;
 pub mod network;
 mod parcel;

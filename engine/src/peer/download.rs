@@ -68,8 +68,7 @@ impl Peer {
                     if traffic.outstanding > 0 {
                         break;
                     }
-                    let asked =
-                        |block| requests.iter(traffic.requests).any(|pending| pending.block == block);
+                    let asked = |block| requests.iter(traffic.requests).any(|pending| pending.block == block);
                     self.pieces.busy_block(&asker, self.config.endgame_copies, &mut self.rng, asked)
                 }
                 None => None,
@@ -337,6 +336,7 @@ impl Peer {
 
     pub(crate) fn on_verified(&mut self, piece: PieceIndex, ok: bool, now: Instant) {
         let Some(sources) = self.pieces.verified(piece, ok, &mut self.rng) else { return };
+        let sources: SmallVec<[IpAddr; 16]> = SmallVec::from_slice(sources);
         if ok {
             let cleared = self.cleared(&sources);
             self.emit(Output::Event(Event::PieceCompleted(piece)));
