@@ -12,7 +12,8 @@ pub use live::{Client, Get, Seed, Tracker};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
-  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive
+  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive,
+       torture found something
   2    what was given is wrong: the command line, a scenario, a file's content, or a file that is not there
   3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";
@@ -50,6 +51,8 @@ pub enum Command {
     Trace(Trace),
     /// Hold the shipped scenarios to what theory and papers say of them
     Validate(Validate),
+    /// Draw whole scenarios from seeds, and find what must not be
+    Torture(Torture),
     /// Measure the simulator's speed and memory
     Bench(Bench),
     /// Make a .torrent from a file or folder
@@ -201,6 +204,41 @@ pub struct Trace {
     pub which: Which,
 }
 
+/// `torture`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Torture {
+    /// Scenario files to put to the test instead of seeds, such as those that seeds that failed were shrunk to
+    #[arg(conflicts_with_all = ["seeds", "hours"], value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Seeds to draw from, both ends included, as in 1..20; without an end they go on for --hours [default: 1..20]
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub seeds: Option<Seeds>,
+    /// Begin no seed after so many hours; without --seeds, from a seed that chance draws
+    #[arg(long, value_name = "H", value_parser = hours, allow_negative_numbers = true)]
+    pub hours: Option<f64>,
+    #[command(flatten)]
+    pub jobs: Jobs,
+    /// Where shrunk scenarios go
+    #[arg(long, value_name = "DIR", default_value = "out/torture")]
+    pub out: PathBuf,
+    /// Print each scenario whole
+    #[arg(long)]
+    pub show: bool,
+    /// Print what fails alone, and no progress
+    #[arg(short, long, conflicts_with = "show")]
+    pub quiet: bool,
+}
+
+/// Seeds from one on, to another if there is an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: Option<u64>,
+}
+
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -269,6 +307,25 @@ fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let (from, to) = match text.split_once("..") {
+        Some((from, "")) => (seed(from)?, None),
+        Some((from, to)) => (seed(from)?, Some(seed(to)?)),
+        None => (seed(text)?, Some(seed(text)?)),
+    };
+    match to {
+        Some(to) if to < from => Err("they end before they begin".to_owned()),
+        // Their number must fit.
+        Some(u64::MAX) if from == 0 => Err("there are too many".to_owned()),
+        _ => Ok(Seeds { from, to }),
+    }
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse().ok().filter(|hours| *hours > 0.0 && *hours <= 10_000.0);
+    hours.ok_or_else(|| "hours are a number above 0, such as 0.5, and at most 10000".to_owned())
+}
+
 /// A tracker's address, as far as can be told without asking it: a scheme that trackers have, and a host.
 fn tracker(text: &str) -> Result<String, String> {
     const SCHEMES: [&str; 5] = ["http", "https", "udp", "ws", "wss"];
@@ -326,6 +383,19 @@ mod tests {
         {
             assert!(tracker(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn seeds_have_an_end_or_none() {
+        let of = |from, to| Ok(Seeds { from, to });
+        assert_eq!(seeds("1..20"), of(1, Some(20)));
+        assert_eq!(seeds("7"), of(7, Some(7)));
+        assert_eq!(seeds("7.."), of(7, None));
+        for text in ["", "..", "..3", "3..1", "a..b", "-1..3", "0..18446744073709551615", "1..2..3"] {
+            assert!(seeds(text).is_err(), "{text}");
+        }
+        assert_eq!(hours("0.5"), Ok(0.5));
+        assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| hours(text).is_err()));
     }
 
     #[test]

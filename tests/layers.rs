@@ -6,23 +6,25 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of ours may depend on, of ours.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("prefetch", &[]),
     ("engine", &["prefetch"]),
     ("client", &["engine"]),
     ("record", &[]),
     ("simulator", &["engine", "prefetch", "record"]),
     ("harness", &["engine"]),
+    ("torture", &["engine", "harness", "record", "simulator"]),
     ("reports", &["record"]),
     ("live", &["client", "engine", "record", "simulator"]),
-    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports"]),
+    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports", "torture"]),
 ];
 
 /// What the pure crates must never reach, directly or not.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
+const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("engine", &["tokio", "rayon", "plotters", "clap", "mio"]),
     ("client", &["clap", "plotters", "rayon", "openssl-sys", "hyper"]),
     ("simulator", &["tokio", "plotters", "clap", "mio"]),
+    ("torture", &["tokio", "plotters", "clap", "mio"]),
     ("reports", &["tokio", "rayon", "clap", "fontconfig-sys", "freetype-sys"]),
 ];
 

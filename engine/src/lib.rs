@@ -2,6 +2,20 @@
 //! trackers. No socket, no file, no clock, no thread: time and every input are arguments, every effect is
 //! an output that the driver carries out.
 
+/// Whether a planted bug is at work: never, but with the feature `planted` (see `planted.rs`).
+#[cfg(feature = "planted")]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::planted::is($crate::planted::Bug::$bug)
+    };
+}
+#[cfg(not(feature = "planted"))]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}
+
 pub mod bencode;
 pub mod bitfield;
 pub mod choker;
@@ -13,6 +27,8 @@ pub mod metainfo;
 pub mod peer;
 mod percent;
 pub mod picker;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod rate;
 pub mod rng;
 #[cfg(test)]

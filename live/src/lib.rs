@@ -49,6 +49,9 @@ pub enum LiveError {
         /// What.
         what: &'static str,
     },
+    /// Things go wrong by themselves there.
+    #[error("fault {0}: there are faults only in a simulation")]
+    Fault(String),
     /// Too many peers.
     #[error("{0} peers: a live run has at most {MAX_PEERS}, each a whole client")]
     TooMany(u64),
@@ -119,6 +122,9 @@ pub fn check(spec: &Spec) -> Result<(), LiveError> {
     }
     if spec.content > MAX_CONTENT {
         return Err(LiveError::TooLarge(spec.content));
+    }
+    if let Some(fault) = spec.faults.first() {
+        return Err(LiveError::Fault(fault.name.clone()));
     }
     for group in &spec.groups {
         let refused = [

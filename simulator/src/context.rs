@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Torrent;
-use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy, Seam};
+use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy};
 use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
-use engine::{Bitfield, Instant, Layout, Peer, PieceIndex, Seed};
+use engine::{Bitfield, Layout, Peer, PieceIndex, Seed};
 
+use crate::faults::Plan;
 use crate::host::Host;
 use crate::host::actor::Actor;
 use crate::host::storage::Content;
@@ -20,6 +21,7 @@ use crate::parcel::Parcels;
 use crate::queue::{Event, Queue};
 use crate::shard::Outbox;
 use crate::spec::Spec;
+use crate::watch::Tap;
 
 /// What every host of a run shares.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub checks: bool,
     /// The group of each host.
     pub group_of: Vec<u32>,
+    /// What goes wrong, if anything.
+    pub faults: Option<Box<Plan>>,
 }
 
 impl Shared {
@@ -70,6 +74,7 @@ impl Shared {
             cap: Cap::of(spec.network.transport),
             content,
             tracker: group_of.len() as u32,
+            faults: Plan::new(&spec, seed, &group_of),
             group_of,
             tracker_latency,
             lookahead: nanos(latency::least(&spec.network.latency)).min(tracker_latency),
@@ -90,6 +95,17 @@ impl Shared {
         nanos((core + own(a) + own(b)).max(latency::MIN_LATENCY))
     }
 
+    /// One-way delay of what host `a` sends to host `b` at `now`: the usual one, and what faults add.
+    pub fn way(&self, a: u32, b: u32, now: u64) -> u64 {
+        self.latency(a, b).saturating_add(self.extra(a, b, now))
+    }
+
+    /// What faults add to the one-way delay.
+    #[inline]
+    pub fn extra(&self, a: u32, b: u32, now: u64) -> u64 {
+        self.faults.as_ref().map_or(0, |faults| faults.extra(a, b, now))
+    }
+
     /// An extra delay.
     pub fn jitter(&self, rng: &mut Rng) -> u64 {
         if self.jitter == 0 { 0 } else { (rng::unit(rng) * self.jitter as f64) as u64 }
@@ -100,8 +116,15 @@ impl Shared {
         let group = &self.spec.groups[host.group as usize];
         let have =
             if group.seed { Bitfield::full(&self.layout) } else { self.start_pieces(group.start_with, rng) };
+        self.actor_with(host, have, 0)
+    }
+
+    /// The peer of a host in its life number `life`, with what it has.
+    pub fn actor_with(&self, host: &Host, have: Bitfield, life: u32) -> Actor {
+        let group = &self.spec.groups[host.group as usize];
         let identity = Identity { peer_id: peer_id(host.id), addr: host.addr };
-        let seed = self.seed.derive("engine", u64::from(host.id));
+        let first = self.seed.derive("engine", u64::from(host.id));
+        let seed = if life == 0 { first } else { first.derive("life", u64::from(life)) };
         let (config, policy) = (&self.configs[host.group as usize], &self.policies[host.group as usize]);
         let peer = Peer::new(self.torrent, config.clone(), policy, identity, have, seed);
         Actor::new(peer, group.behaviour, self.layout)
@@ -127,9 +150,6 @@ fn peer_id(host: u32) -> PeerId {
     PeerId(id)
 }
 
-/// Who wants to see one host's inputs and outputs.
-pub(crate) type Observer<'a> = Box<dyn FnMut(Instant, Seam<'_>) + Send + 'a>;
-
 /// See the module.
 pub(crate) struct Context<'a> {
     pub now: u64,
@@ -143,7 +163,7 @@ pub(crate) struct Context<'a> {
     pub outputs: &'a mut VecDeque<Output>,
     /// Inputs without delay of the host at work.
     pub inline: &'a mut VecDeque<Input>,
-    pub traced: Option<(u32, &'a mut Observer<'static>)>,
+    pub tap: Option<&'a mut Tap>,
 }
 
 impl Context<'_> {
@@ -159,18 +179,14 @@ impl Context<'_> {
     }
 
     pub fn traced_input(&mut self, host: u32, input: &Input) {
-        if let Some((traced, observer)) = &mut self.traced
-            && *traced == host
-        {
-            observer(Instant::from_nanos(self.now), Seam::Input(input));
+        if let Some(tap) = &mut self.tap {
+            tap.input(host, self.now, input);
         }
     }
 
     pub fn traced_output(&mut self, host: u32, output: &Output) {
-        if let Some((traced, observer)) = &mut self.traced
-            && *traced == host
-        {
-            observer(Instant::from_nanos(self.now), Seam::Output(output));
+        if let Some(tap) = &mut self.tap {
+            tap.output(host, self.now, output);
         }
     }
 }
@@ -202,6 +218,8 @@ pub(crate) struct Tally {
     pub settled: u32,
     /// Sum of the uplinks present, bytes a second.
     pub uplink: u64,
+    /// Peers that are away and will be back.
+    pub down: u32,
 }
 
 impl Tally {
@@ -226,6 +244,7 @@ impl Tally {
             copies,
             leechers,
             seeds,
+            down,
             completed,
             settled,
             uplink,
@@ -245,6 +264,7 @@ impl Tally {
         self.copies.iter_mut().zip(copies).for_each(|(sum, n)| *sum += n);
         self.leechers += leechers;
         self.seeds += seeds;
+        self.down += down;
         self.completed += completed;
         self.settled += settled;
         self.uplink += uplink;
@@ -274,6 +294,18 @@ impl Tally {
             self.leechers -= 1;
         }
         self.settled += u32::from(!have.is_full() && !completed_here);
+    }
+
+    /// A peer goes that will be back.
+    pub fn went_down(&mut self, have: &Bitfield, layout: &Layout, up: u64) {
+        self.left(have, layout, up, true);
+        self.down += 1;
+    }
+
+    /// A peer that had completed is back without everything.
+    pub fn unsettle(&mut self) {
+        self.completed -= 1;
+        self.settled -= 1;
     }
 
     pub fn observe(&mut self, event: &PeerEvent) {

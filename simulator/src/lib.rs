@@ -5,6 +5,7 @@
 
 mod context;
 mod digest;
+pub mod faults;
 pub mod floor;
 mod host;
 pub mod network;
@@ -18,8 +19,10 @@ mod shard;
 pub mod spec;
 pub mod theory;
 pub mod validate;
+mod watch;
 mod windows;
 mod world;
 
 pub use engine::peer::Seam;
-pub use run::{Options, Progress, RunError, Stack, Watch, engine_of, run};
+pub use run::{Member, Options, Progress, RunError, Stack, Watch, engine_of, members, run, run_watched};
+pub use watch::Onlooker;

@@ -41,9 +41,13 @@ pub(crate) enum Class {
     Timer,
     /// The peer leaves.
     Leave,
+    /// A fault befalls the peer.
+    Fault,
+    /// A slow disk has read a block.
+    Disk,
 }
 
-const CLASSES: [Class; 13] = [
+const CLASSES: [Class; 15] = [
     Class::Join,
     Class::Dial,
     Class::Answer,
@@ -57,6 +61,8 @@ const CLASSES: [Class; 13] = [
     Class::Reply,
     Class::Timer,
     Class::Leave,
+    Class::Fault,
+    Class::Disk,
 ];
 
 /// Something that happens to `dst` at `time`. 32 bytes, plain data.

@@ -1,15 +1,17 @@
 //! One run, from its specification and seed to its record.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::peer::Seam;
 use engine::{Instant, Layout, Seed};
 use record::End;
 
-use crate::context::{Observer, Tally, nanos};
+use crate::context::{Tally, nanos};
 pub use crate::host::storage::Stack;
 use crate::spec::{Behaviour, Leave, Spec};
 use crate::theory;
+use crate::watch::{Onlooker, Single};
 use crate::world::{Outlook, World};
 
 /// How a run is carried out; none of it changes what happens, but for the stack nothing even of the digest.
@@ -19,7 +21,7 @@ pub struct Options {
     pub stack: Stack,
     /// Check the invariants as it goes.
     pub checks: bool,
-    /// Threads that share the hosts of the run; at least 1.
+    /// Threads that share the hosts of the run; at least 1. With somebody who looks on it is one.
     pub threads: usize,
 }
 
@@ -73,14 +75,39 @@ pub fn run(
     seed: u64,
     options: Options,
     watch: Option<Watch>,
-    mut progress: impl FnMut(Progress) -> bool,
+    progress: impl FnMut(Progress) -> bool,
 ) -> Result<record::Run, RunError> {
     let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
-    let mut world = World::new(spec.clone(), layout, Seed(seed), options);
+    // Who looks on sees all in one order.
+    let threads = if watch.is_some() { 1 } else { options.threads };
+    let mut world = World::new(spec.clone(), layout, Seed(seed), Options { threads, ..options });
     if let Some(Watch { peer, observer }) = watch {
-        let observer: Observer<'static> = observer;
-        world.observe(host_of(&world, peer)?, observer);
+        host_of(&world, peer)?;
+        world.watch(Some(peer), Box::new(Single(observer)));
     }
+    carry_out(world, seed, progress)
+}
+
+/// The same with somebody who looks on at every peer.
+pub fn run_watched(
+    spec: &Arc<Spec>,
+    seed: u64,
+    options: Options,
+    onlooker: Box<dyn Onlooker>,
+    progress: impl FnMut(Progress) -> bool,
+) -> Result<record::Run, RunError> {
+    let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
+    let mut world = World::new(spec.clone(), layout, Seed(seed), Options { threads: 1, ..options });
+    world.watch(None, onlooker);
+    carry_out(world, seed, progress)
+}
+
+fn carry_out(
+    mut world: World,
+    seed: u64,
+    mut progress: impl FnMut(Progress) -> bool,
+) -> Result<record::Run, RunError> {
+    let spec = world.shared.spec.clone();
     let limit = nanos(spec.time_limit);
     let step = nanos(spec.sample_every).max(1);
     let mut series = vec![sample(&world, &world.tally())];
@@ -110,6 +137,31 @@ pub fn engine_of(spec: &Arc<Spec>, seed: u64, peer: usize) -> Result<engine::Pee
     let world = World::new(spec.clone(), layout, Seed(seed), Options { checks: false, ..Options::default() });
     let host = host_of(&world, peer)?;
     Ok(world.host(host).new_actor(&world.shared).peer)
+}
+
+/// A peer of a run, whether it ever comes or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its group's index.
+    pub group: usize,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// It accepts connections.
+    pub reachable: bool,
+    /// The faults that befall it, by index.
+    pub faults: Vec<usize>,
+}
+
+/// The peers of a run: group by group, in each in order of arrival.
+pub fn members(spec: &Arc<Spec>, seed: u64) -> Result<Vec<Member>, RunError> {
+    let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
+    let world = World::new(spec.clone(), layout, Seed(seed), Options { checks: false, ..Options::default() });
+    let member = |&host: &u32| {
+        let host = world.host(host);
+        let faults = world.shared.faults.as_ref().map_or(Vec::new(), |plan| plan.of(host.id).collect());
+        Member { group: host.group as usize, addr: host.addr, reachable: host.reachable, faults }
+    };
+    Ok(world.members.iter().flatten().map(member).collect())
 }
 
 fn host_of(world: &World, peer: usize) -> Result<u32, RunError> {

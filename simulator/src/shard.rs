@@ -9,11 +9,13 @@ use engine::peer::{Input, Output};
 use engine::rng::Rng;
 use engine::tracker::{AnnounceRequest, Tracker};
 
-use crate::context::{Context, Observer, Shared, Tally};
+use crate::context::{Context, Shared, Tally};
+use crate::faults::Trouble;
 use crate::host::Host;
 use crate::host::ahead::Step;
 use crate::parcel::{Content, NONE, Parcel, Parcels};
 use crate::queue::{Class, Event, Queue};
+use crate::watch::Tap;
 
 /// Events between two steps of asking for memory: what the first asks for has come by the second.
 const SPACING: usize = 2;
@@ -106,7 +108,7 @@ pub(crate) struct Shard {
     outputs: VecDeque<Output>,
     inline: VecDeque<Input>,
     tracker: Option<TrackerHost>,
-    observer: Option<(u32, Observer<'static>)>,
+    pub tap: Option<Tap>,
     now: u64,
     /// The slot of the queue that memory was asked for.
     looked_at: u64,
@@ -126,15 +128,18 @@ impl Shard {
             outputs: VecDeque::new(),
             inline: VecDeque::new(),
             tracker: has_tracker.then(|| TrackerHost::new(shared)),
-            observer: None,
+            tap: None,
             now: 0,
             looked_at: u64::MAX,
         }
     }
 
-    /// Shows the inputs and outputs of one of its peers to `observer`.
-    pub fn observe(&mut self, host: u32, observer: Observer<'static>) {
-        self.observer = Some((host, observer));
+    /// Lets each host know what will befall it.
+    pub fn plan_faults(&mut self, shared: &Shared) {
+        for host in &mut self.hosts {
+            host.trouble = Some(Box::new(Trouble::new(shared.seed, host.id)));
+            host.plan_faults(shared, |event| self.queue.push(event));
+        }
     }
 
     /// An event for a host of this shard.
@@ -182,7 +187,7 @@ impl Shard {
                 outbox: &mut self.outbox,
                 outputs: &mut self.outputs,
                 inline: &mut self.inline,
-                traced: self.observer.as_mut().map(|(host, observer)| (*host, observer)),
+                tap: self.tap.as_mut(),
             };
             self.hosts[(event.dst - self.first) as usize].handle(&event, &mut ctx);
         }
@@ -224,7 +229,7 @@ impl Shard {
         tracker.number = tracker.number.wrapping_add(1);
         let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
         let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
-        let reply_event = reply_event.with(0, parcel);
+        let reply_event = reply_event.with(event.number, parcel);
         if self.outbox.is_own(event.to) {
             self.queue.push(reply_event);
         } else {

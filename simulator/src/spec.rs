@@ -9,6 +9,8 @@ use engine::peer::PeerConfig;
 use engine::picker::PickerFactory;
 use engine::tracker::TrackerConfig;
 
+use crate::faults::Fault;
+
 /// One run, but for its seed.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -28,6 +30,8 @@ pub struct Spec {
     pub tracker: Tracker,
     /// The population.
     pub groups: Vec<Group>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
 }
 
 /// When a run ends.
@@ -259,6 +263,7 @@ impl Default for Spec {
             network: Network::default(),
             tracker: Tracker::default(),
             groups: Vec::new(),
+            faults: Vec::new(),
         }
     }
 }

@@ -41,16 +41,16 @@ pub(crate) fn run_until(shards: &mut [Shard], shared: &Shared, limit: u64) {
     let exchanges = [Exchange::new(shards.len()), Exchange::new(shards.len())];
     let (meeting, exchanges) = (&meeting, &exchanges);
     std::thread::scope(|scope| {
-        let mut own = None;
-        for (i, shard) in shards.iter_mut().enumerate() {
-            if i == 0 {
-                own = Some(shard);
-            } else {
-                scope.spawn(move || work(i, shard, shared, limit, meeting, exchanges));
-            }
+        let mut shards = shards.iter_mut().enumerate();
+        let own = shards.next();
+        let spawn = |(i, shard)| scope.spawn(move || work(i, shard, shared, limit, meeting, exchanges));
+        let others: Vec<_> = shards.map(spawn).collect();
+        if let Some((i, shard)) = own {
+            work(i, shard, shared, limit, meeting, exchanges);
         }
-        if let Some(shard) = own {
-            work(0, shard, shared, limit, meeting, exchanges);
+        for other in others {
+            // What one says when it panics is not to be lost.
+            other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
 }

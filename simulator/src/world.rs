@@ -7,7 +7,7 @@ use engine::rng;
 use engine::wire::InfoHash;
 use engine::{Layout, Seed, Torrent};
 
-use crate::context::{Observer, Shared, Tally, nanos};
+use crate::context::{Shared, Tally, nanos};
 use crate::host::storage::{Content, Stack};
 use crate::host::{Facts, Host};
 use crate::population;
@@ -15,6 +15,7 @@ use crate::queue::{Class, Event};
 use crate::run::Options;
 use crate::shard::{Partition, Shard};
 use crate::spec::{Arrival, Spec, Until};
+use crate::watch::{Onlooker, Tap};
 use crate::windows;
 
 /// A swarm in which nothing is delivered for this long, with nobody still to come, stays as it is.
@@ -70,12 +71,27 @@ impl World {
             shared,
         };
         world.plan_arrivals(&spec);
+        world.plan_faults();
         world
     }
 
-    /// Shows one peer's inputs and outputs to `observer`.
-    pub fn observe(&mut self, host: u32, observer: Observer<'static>) {
-        self.shard_of(host).observe(host, observer);
+    /// Shows inputs and outputs to `onlooker`: those of the peer at this place among the members, or all. The run is to
+    /// have one shard: he sees what all hosts do in the order of time.
+    pub fn watch(&mut self, only: Option<usize>, onlooker: Box<dyn Onlooker>) {
+        let mut places = vec![None; self.shared.group_of.len()];
+        for (place, &host) in self.members.iter().flatten().enumerate() {
+            places[host as usize] = Some(place).filter(|place| only.is_none_or(|only| only == *place));
+        }
+        debug_assert_eq!(self.shards.len(), 1);
+        if let [shard] = self.shards.as_mut_slice() {
+            shard.tap = Some(Tap::new(places, onlooker));
+        }
+    }
+
+    fn plan_faults(&mut self) {
+        if self.shared.faults.is_some() {
+            self.shards.iter_mut().for_each(|shard| shard.plan_faults(&self.shared));
+        }
     }
 
     fn shard_of(&mut self, host: u32) -> &mut Shard {
@@ -154,7 +170,7 @@ impl World {
     /// What a look from outside at this point of the grid says; `tally` is that of now.
     pub fn outlook(&mut self, tally: &Tally) -> Outlook {
         let mut members = self.members.iter().flatten();
-        let coming = members.any(|&host| self.host(host).facts.arrived.is_none());
+        let coming = tally.down > 0 || members.any(|&host| self.host(host).facts.arrived.is_none());
         if self.shared.spec.until == Until::AllComplete && tally.settled >= self.to_settle {
             return Outlook::Done;
         }

@@ -10,6 +10,7 @@ mod replay;
 mod report;
 mod run;
 mod show;
+mod torture;
 mod trace;
 mod validate;
 
@@ -35,6 +36,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Compare(args) => compare::compare(&args, &mut out),
         Command::Trace(args) => trace::trace(&args),
         Command::Validate(args) => validate::validate(&args, &mut out),
+        Command::Torture(args) => torture::torture(&args, &mut out),
         Command::Bench(args) => bench::bench(&args, &mut out),
         Command::Create(args) => create::create(&args, &mut out),
         Command::Show(args) => show::show(&args, &mut out),

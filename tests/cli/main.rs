@@ -7,6 +7,7 @@ mod interrupt;
 mod live;
 mod readme;
 mod results;
+mod torture;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -62,6 +62,9 @@ impl Peer {
     }
 
     pub(crate) fn announce_stopped(&mut self, now: Instant) {
+        if planted!(StoppedNotTold) {
+            return;
+        }
         // What is under way will be answered too late, and `stopped` need not be answered at all.
         self.announcer.reply(now, Err(Retry::Unsaid));
         self.announcer.stop(now);
@@ -82,6 +85,7 @@ impl Peer {
                     self.on_discovered(&reply.peers, now);
                 }
             }
+            Err(_) if planted!(TrackerGivenUp) => {}
             Err(_) => self.announcer.reply(now, Err(Retry::Unsaid)),
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Pending {
     /// We no longer count on it: cancelled, or given to others when the remote was snubbed. Its block may
     /// still come.
     pub dropped: bool,
+    /// The remote was told that it need not come.
+    pub cancelled: bool,
 }
 
 /// How far a connection is.
@@ -204,6 +206,9 @@ impl Connection {
 
     /// How many requests to keep outstanding.
     pub fn depth(&self, traffic: &Traffic, config: &PeerConfig, now: Instant) -> u32 {
+        if planted!(PipelineUnbounded) {
+            return 10_000;
+        }
         let depth = match config.pipeline {
             _ if self.snubbed => 1,
             Pipeline::Fixed(depth) => depth,
@@ -274,6 +279,22 @@ impl Traffic {
         let pending = requests.take(&mut self.requests, |pending| RawBlock::from(pending.block) == raw)?;
         self.outstanding -= u32::from(!pending.dropped);
         Some(pending)
+    }
+
+    /// A block is to be asked for: true if its request stands, given up when the remote was snubbed and never taken
+    /// back. It is counted on again, and not to be sent twice.
+    pub fn counts_on_again(&mut self, requests: &mut Pool<Pending>, block: BlockRef) -> bool {
+        // Seldom is anything given up.
+        if self.requests.len() == self.outstanding as usize {
+            return false;
+        }
+        let found = requests.visit(self.requests, |pending| {
+            let given_up = pending.dropped && !pending.cancelled && pending.block == block;
+            pending.dropped &= !given_up;
+            given_up
+        });
+        self.outstanding += u32::from(found);
+        found
     }
 
     /// A requested block has come: `pending` is its request.

@@ -24,6 +24,9 @@ pub(crate) const PATIENCE: u8 = 16;
 impl Peer {
     /// BEP 3: `interested` says that the remote has a piece we lack; sent whenever that changes.
     pub(crate) fn update_interest(&mut self, id: ConnId) {
+        if planted!(InterestKept) && self.conns.get(id).is_some_and(|conn| conn.am_interested) {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         let interested = conn.wanted > 0 && !self.upload_mode;
         if conn.is_ready() && interested != conn.am_interested {
@@ -80,11 +83,22 @@ impl Peer {
             if traffic.outstanding == 0 && !conn.snubbed {
                 traffic.last_block = now;
             }
+            if traffic.counts_on_again(requests, block) {
+                continue;
+            }
             traffic.limit_dropped(requests);
-            requests.push_back(&mut traffic.requests, Pending { block, sent_at: now, dropped: false });
+            let pending = Pending { block, sent_at: now, dropped: false, cancelled: false };
+            requests.push_back(&mut traffic.requests, pending);
             traffic.outstanding += 1;
             conn.spoke = true;
-            self.outputs.push_back(Output::Send { conn: id, message: Message::Request(block.into()) });
+            let mut raw = RawBlock::from(block);
+            if planted!(LastBlockShort)
+                && self.torrent.layout.offset_of(block) + u64::from(block.length())
+                    == self.torrent.layout.total()
+            {
+                raw.length -= 1;
+            }
+            self.outputs.push_back(Output::Send { conn: id, message: Message::Request(raw) });
         }
         self.notice_endgame(now);
     }
@@ -111,7 +125,7 @@ impl Peer {
         for i in 0..self.sources.len() {
             let Some(&id) = self.sources.get(i) else { break };
             if let Some(conn) = self.conns.get_mut(id) {
-                conn.dry = false;
+                conn.dry &= planted!(DryForEver);
                 self.fill(id, now);
             }
         }
@@ -139,7 +153,7 @@ impl Peer {
         }
         conn.wanted += 1;
         let looks = conn.dry || conn.wanted == 1 || !conn.has_traffic();
-        conn.dry = false;
+        conn.dry &= planted!(DryForEver);
         if !conn.am_interested {
             self.update_interest(id);
         }
@@ -196,11 +210,14 @@ impl Peer {
     }
 
     pub(crate) fn on_unchoke(&mut self, id: ConnId, now: Instant) {
+        if planted!(UnchokeIgnored) {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if !std::mem::replace(&mut conn.peer_choking, false) {
             return;
         }
-        conn.dry = false;
+        conn.dry &= planted!(DryForEver);
         self.may_ask(id);
         if let Some(Busy { traffic, .. }) = self.conns.busy(id) {
             traffic.pace = Rate::new(now);
@@ -301,6 +318,9 @@ impl Peer {
                 if copies > 0 {
                     self.cancel_elsewhere(block, now);
                 }
+                if done && planted!(HaveTooEarly) {
+                    self.send(id, Message::Have(block.piece().get()));
+                }
                 if done {
                     self.emit(Output::VerifyPiece { piece: block.piece() });
                 }
@@ -316,12 +336,16 @@ impl Peer {
 
     /// The block is here: whoever else was asked need not send it (BEP 3, endgame).
     fn cancel_elsewhere(&mut self, block: BlockRef, now: Instant) {
+        if planted!(CancelNotSent) {
+            return;
+        }
         for i in 0..self.conns.len() {
             let id = ConnId(i as u32);
             let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { continue };
             let asked = pools.requests.visit(traffic.requests, |pending| {
                 let live = pending.block == block && !pending.dropped;
                 pending.dropped |= live;
+                pending.cancelled |= live;
                 live
             });
             if !asked {
@@ -335,6 +359,7 @@ impl Peer {
     }
 
     pub(crate) fn on_verified(&mut self, piece: PieceIndex, ok: bool, now: Instant) {
+        let ok = ok || planted!(HashCheckSkipped);
         let Some(sources) = self.pieces.verified(piece, ok, &mut self.rng) else { return };
         let sources: SmallVec<[IpAddr; 16]> = SmallVec::from_slice(sources);
         if ok {
@@ -351,6 +376,7 @@ impl Peer {
             self.emit(Output::Event(Event::HashFailed(piece)));
             match sources.as_slice() {
                 &[culprit] => self.ban(culprit, now),
+                &[first, ..] if planted!(InnocentBanned) => self.ban(first, now),
                 // One of them is known for it.
                 several if several.iter().any(|ip| self.banned.contains(ip)) => {}
                 several => self.suspect(several),
@@ -368,6 +394,9 @@ impl Peer {
             let wanted_before = conn.wanted;
             conn.wanted -= u32::from(conn.have.contains(piece));
             let lost = conn.wanted == 0 && wanted_before > 0;
+            if planted!(HaveNotTold) && i == 0 {
+                continue;
+            }
             self.outputs.push_back(Output::Send { conn: id, message: Message::Have(piece.get()) });
             if lost {
                 self.update_interest(id);

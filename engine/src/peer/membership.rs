@@ -136,7 +136,7 @@ impl Peer {
         let taken = self.conns.live() as usize + self.half_open.len();
         let refuse = if !self.running {
             Some(DisconnectReason::Leaving)
-        } else if self.banned.contains(&addr.ip()) {
+        } else if self.banned.contains(&addr.ip()) && !planted!(BanForgotten) {
             Some(DisconnectReason::Banned)
         } else if !outgoing && taken >= self.config.max_connections as usize && !self.make_room(addr, now) {
             Some(DisconnectReason::TooMany)
@@ -196,7 +196,7 @@ impl Peer {
             }
             return self.disconnect(id, DisconnectReason::SelfConnection, now);
         }
-        if let Some(loser) = self.duplicate(id, &theirs) {
+        if let Some(loser) = self.duplicate(id, &theirs).filter(|_| !planted!(DuplicateKept)) {
             self.disconnect(loser, DisconnectReason::Duplicate, now);
             if loser == id {
                 return;

@@ -356,6 +356,12 @@ impl Pieces {
             self.have.insert(piece);
         } else {
             self.availability.open(piece, rng);
+            if planted!(PieceLost)
+                && let Some(good) = self.layout.all().find(|&good| self.have.contains(good))
+            {
+                self.have.remove(good);
+                self.availability.open(good, rng);
+            }
         }
         self.spare.push(begun);
         self.spare.last().map(|begun| begun.sources.as_slice())

@@ -45,7 +45,8 @@ impl Peer {
         let have = self.pieces.have().contains(block.piece());
         let Some(conn) = self.conns.get(id) else { return };
         let fast = conn.fast;
-        let serve = have && (!conn.am_choking || (fast && self.is_allowed(id, block.piece())));
+        let choked = conn.am_choking && !planted!(ServedWhileChoked);
+        let serve = have && (!choked || (fast && self.is_allowed(id, block.piece())));
         if serve {
             let Some(Busy { traffic, pools, .. }) = self.conns.active(id, now) else { return };
             if traffic.uploads.len() + traffic.reading.len() < self.config.max_queued as usize {
@@ -74,6 +75,9 @@ impl Peer {
     }
 
     pub(crate) fn on_cancel(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
+        if planted!(CancelIgnored) {
+            return;
+        }
         let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
         let is = |block: &BlockRef| RawBlock::from(*block) == raw;
         let waiting = pools.blocks.take(&mut traffic.uploads, is);
@@ -92,7 +96,8 @@ impl Peer {
             return;
         }
         let blocks = &mut pools.blocks;
-        let watermark = traffic.send_watermark(&self.config, now);
+        let watermark =
+            if planted!(WatermarkIgnored) { u32::MAX } else { traffic.send_watermark(&self.config, now) };
         let reading = blocks.iter(traffic.reading).map(|block| block.length()).sum::<u32>();
         let mut ahead = traffic.unsent + reading;
         while ahead < watermark {
@@ -124,7 +129,7 @@ impl Peer {
     }
 
     pub(crate) fn on_sent(&mut self, id: ConnId, bytes: u32, now: Instant) {
-        self.stats.uploaded += u64::from(bytes);
+        self.stats.uploaded += u64::from(bytes) * if planted!(BytesCountedTwice) { 2 } else { 1 };
         let Some(Busy { traffic, .. }) = self.conns.active(id, now) else { return };
         traffic.unsent = traffic.unsent.saturating_sub(bytes);
         traffic.sent_since_unchoke += u64::from(bytes);
@@ -143,7 +148,8 @@ impl Peer {
             now,
             number: self.rounds,
             periodic,
-            slots: self.config.slots.max(1) as usize,
+            slots: (self.config.slots.max(1) as usize + usize::from(planted!(SlotTooMany)))
+                - usize::from(planted!(SlotTooFew) && self.config.slots > 1),
             pieces: self.torrent.layout.pieces(),
         };
         let choker = if self.is_complete() { &mut self.seed_choker } else { &mut self.leech_choker };
@@ -192,7 +198,7 @@ impl Peer {
                 keep
             });
         }
-        if conn.fast {
+        if conn.fast && !planted!(RejectNotSent) {
             for block in &refused {
                 self.outputs.push_back(Output::Send { conn: id, message: Message::Reject((*block).into()) });
             }

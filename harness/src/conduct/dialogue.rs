@@ -1,6 +1,6 @@
 //! One connection as one end sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::layout::BLOCK;
 use engine::wire::{Handshake, Message, RawBlock};
@@ -28,8 +28,8 @@ struct End {
     allows: BTreeSet<u32>,
     /// What it has asked for and the other has not answered.
     asked: BTreeSet<Block>,
-    /// What it has cancelled and the other may answer yet.
-    cancelled: BTreeSet<Block>,
+    /// What it has cancelled and the other may answer yet, with how often.
+    cancelled: BTreeMap<Block, u32>,
 }
 
 impl End {
@@ -42,7 +42,7 @@ impl End {
             interested: false,
             allows: BTreeSet::new(),
             asked: BTreeSet::new(),
-            cancelled: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
         }
     }
 
@@ -77,13 +77,22 @@ impl End {
     /// It no longer wants `block`, which may come all the same.
     fn cancel(&mut self, block: Block) {
         if self.asked.remove(&block) {
-            self.cancelled.insert(block);
+            *self.cancelled.entry(block).or_default() += 1;
         }
     }
 
-    /// An answer to `block`: whether one was due.
-    fn answered(&mut self, block: &Block) -> bool {
-        self.asked.remove(block) || self.cancelled.remove(block)
+    /// An answer to `block`: whether one was due. With the fast extension each request has its own, also one that was
+    /// cancelled, and the older comes first; without it, an answer is to all.
+    fn answered(&mut self, block: &Block, fast: bool) -> bool {
+        let Some(times) = self.cancelled.get_mut(block) else { return self.asked.remove(block) };
+        *times -= 1;
+        if *times == 0 || !fast {
+            self.cancelled.remove(block);
+        }
+        if !fast {
+            self.asked.remove(block);
+        }
+        true
     }
 }
 
@@ -116,6 +125,7 @@ impl Dialogue {
     }
 
     pub fn heard(&mut self, message: &Message, layout: &Layout) {
+        let fast = self.fast();
         self.they.note(message, layout);
         match message {
             Message::Request(raw) => {
@@ -127,12 +137,12 @@ impl Dialogue {
                 self.they.cancel(key(raw));
             }
             Message::Piece { piece, begin, data } => {
-                self.we.answered(&(*piece, *begin, data.len() as u32));
+                self.we.answered(&(*piece, *begin, data.len() as u32), fast);
             }
             Message::Reject(raw) => {
-                self.we.answered(&key(raw));
+                self.we.answered(&key(raw), fast);
             }
-            Message::Choke if !self.fast() => {
+            Message::Choke if !fast => {
                 self.we.asked.clear();
                 self.we.cancelled.clear();
             }
@@ -143,6 +153,7 @@ impl Dialogue {
     /// Judges a message, and takes it as said.
     pub fn said(&mut self, message: &Message, layout: &Layout) -> Result<(), Rule> {
         let verdict = self.judge(message, layout);
+        let fast = self.fast();
         self.we.note(message, layout);
         match message {
             Message::Request(raw) => {
@@ -150,12 +161,12 @@ impl Dialogue {
             }
             Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
-                self.they.answered(&(*piece, *begin, data.len() as u32));
+                self.they.answered(&(*piece, *begin, data.len() as u32), fast);
             }
             Message::Reject(raw) => {
-                self.they.answered(&key(raw));
+                self.they.answered(&key(raw), fast);
             }
-            Message::Choke if !self.fast() => {
+            Message::Choke if !fast => {
                 self.they.asked.clear();
                 self.they.cancelled.clear();
             }
@@ -214,7 +225,7 @@ impl Dialogue {
     }
 
     fn waits_for(&self, block: &Block) -> bool {
-        self.they.asked.contains(block) || self.they.cancelled.contains(block)
+        self.they.asked.contains(block) || self.they.cancelled.contains_key(block)
     }
 
     fn judge_request(&self, raw: &RawBlock, layout: &Layout) -> Result<(), Rule> {

@@ -54,6 +54,20 @@ fn judged(fast: bool, lines: Vec<Line>) -> Vec<Rule> {
     conduct.breaches().iter().map(|breach| breach.rule).collect()
 }
 
+#[test]
+fn what_was_cancelled_may_be_asked_for_again_and_is_answered_first() {
+    let request = || We(Message::Request(block(1, 0)));
+    let cancel = || We(Message::Cancel(block(1, 0)));
+    let refused = || They(Message::Reject(block(1, 0)));
+    let ready = || vec![They(all()), We(Message::HaveNone), They(Message::Unchoke), We(Message::Interested)];
+    let broken = |lines: Vec<Line>| judged(true, ready().into_iter().chain(lines).collect());
+    assert_eq!(broken(vec![request(), cancel(), request(), They(data(1, 0)), cancel(), request()]), []);
+    let twice = vec![request(), cancel(), request(), cancel(), request(), refused(), refused(), cancel()];
+    assert_eq!(broken(twice), []);
+    let none_left = vec![request(), cancel(), request(), refused(), refused(), cancel()];
+    assert_eq!(broken(none_left), [Rule::CancelAsked]);
+}
+
 fn all() -> Message {
     Message::Bitfield(Bytes::from_static(&[0xf0]))
 }

@@ -177,6 +177,12 @@ impl Links {
         self.slots.get_mut(slot as usize).filter(|link| link.state != State::Free)
     }
 
+    /// The slots in use, and how far each is.
+    pub fn in_use(&self) -> impl Iterator<Item = (u32, State)> {
+        let slots = self.slots.iter().zip(0..).filter(|(link, _)| link.state != State::Free);
+        slots.map(|(link, slot)| (slot, link.state))
+    }
+
     pub fn handle_of(&self, slot: u32) -> Handle {
         Handle::new(slot, self.slots[slot as usize].generation)
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod ahead;
+mod fault;
 pub(crate) mod link;
 mod receive;
 mod send;
@@ -16,6 +17,7 @@ use engine::{ConnId, Instant};
 
 use crate::context::Context;
 use crate::digest::HostDigest;
+use crate::faults::Trouble;
 use crate::network::downlink::Downlink;
 use crate::network::uplink::Uplink;
 use crate::parcel::Content;
@@ -66,6 +68,8 @@ pub(crate) struct Host {
     rng: Rng,
     pub addr: SocketAddr,
     pub facts: Facts,
+    /// Only in a run with faults.
+    pub trouble: Option<Box<Trouble>>,
 }
 
 /// The address of a host: 10.0.0.1 upwards.
@@ -101,6 +105,7 @@ impl Host {
             timer_at: u64::MAX,
             number: 0,
             facts: Facts::default(),
+            trouble: None,
         }
     }
 
@@ -116,6 +121,12 @@ impl Host {
             }
             None => self.facts,
         };
+        if self.actor.is_some() {
+            let past = self.past();
+            facts.stats.uploaded += past.uploaded;
+            facts.stats.downloaded += past.downloaded;
+            facts.stats.wasted += past.wasted;
+        }
         facts.stats.uploaded += self.cut;
         facts
     }
@@ -136,10 +147,12 @@ impl Host {
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
             Class::Closed => self.on_remote_closed(event, ctx),
-            Class::Hashed => self.on_hashed(event.arg, ctx),
-            Class::Reply => self.on_reply(event.arg, ctx),
+            Class::Hashed => self.on_hashed(event, ctx),
+            Class::Reply => self.on_reply(event, ctx),
             Class::Timer => self.on_timer(event.time, ctx),
             Class::Leave => self.on_leave(event.arg == LEAVE_IF_INCOMPLETE, ctx),
+            Class::Fault => self.on_fault(event, ctx),
+            Class::Disk => self.on_disk(event, ctx),
             Class::Announce => debug_assert!(false, "announces go to the tracker"),
         }
         self.serve(ctx);
@@ -153,6 +166,15 @@ impl Host {
 
     fn join(&mut self, ctx: &mut Context<'_>) {
         let actor = self.new_actor(ctx.shared);
+        self.facts.arrived = Some(ctx.now);
+        self.start(actor, ctx);
+    }
+
+    /// Begins to run `actor`.
+    fn start(&mut self, actor: Actor, ctx: &mut Context<'_>) {
+        if let Some(tap) = &mut ctx.tap {
+            tap.began(self.id, ctx.now, actor.peer.have());
+        }
         ctx.tally.joined(
             actor.peer.have(),
             &ctx.shared.layout,
@@ -160,7 +182,6 @@ impl Host {
         );
         let complete = actor.peer.is_complete();
         self.actor = Some(actor);
-        self.facts.arrived = Some(ctx.now);
         let abort = ctx.shared.spec.groups[self.group as usize].abort_rate;
         if abort > 0.0 && !complete {
             let after = crate::population::exponential(&mut self.rng, 1.0 / abort);
@@ -211,25 +232,24 @@ impl Host {
             Output::SendHandshake { conn, handshake } => self.queue_handshake(conn, handshake, ctx),
             Output::Send { conn, message } => self.queue_message(conn, message, ctx),
             Output::ReadBlock { conn, block } => {
-                let data = Storage::read(ctx.shared.content.as_deref(), block);
-                ctx.inline.push_back(Input::BlockRead { conn, block, data });
+                self.read(conn, block, ctx);
             }
             Output::WriteBlock { block, data } => {
                 self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, block, &data);
             }
             Output::VerifyPiece { piece } => {
                 let length = ctx.shared.layout.length_of(piece);
-                match ctx.shared.spec.network.hash_rate {
-                    Some(rate) => {
-                        let done = ctx.now + crate::network::downlink::serialisation(length, rate);
-                        let number = self.next_number();
-                        ctx.queue.push(
-                            Event::new(done, self.id, Class::Hashed, 0, number, self.id).with(0, piece.get()),
-                        );
-                    }
-                    None => self.verdict(piece, ctx),
-                }
+                let late = self.hashes_late(ctx);
+                let takes = match ctx.shared.spec.network.hash_rate {
+                    Some(rate) => crate::network::downlink::serialisation(length, rate) + late,
+                    None if late == 0 => return self.verdict(piece, ctx),
+                    None => late,
+                };
+                let number = self.next_number();
+                let done = Event::new(ctx.now + takes, self.id, Class::Hashed, 0, number, self.id);
+                ctx.queue.push(done.with(self.life(), piece.get()));
             }
+            Output::Announce(_) if !self.tracker_answers(ctx) => {}
             Output::Announce(request) => {
                 let query = Content::Bytes(request.to_query().into());
                 let parcel = ctx.parcels.insert(query, 0, false);
@@ -243,13 +263,16 @@ impl Host {
     }
 
     fn verdict(&mut self, piece: engine::PieceIndex, ctx: &mut Context<'_>) {
-        let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
+        let ok = self.check_piece(piece, ctx);
         ctx.inline.push_back(Input::PieceVerified { piece, ok });
     }
 
-    fn on_hashed(&mut self, piece: u32, ctx: &mut Context<'_>) {
-        let Some(piece) = ctx.shared.layout.piece(piece) else { return };
-        let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
+    fn on_hashed(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let Some(piece) = ctx.shared.layout.piece(event.arg) else { return };
+        if event.to != self.life() {
+            return;
+        }
+        let ok = self.check_piece(piece, ctx);
         self.feed(Input::PieceVerified { piece, ok }, ctx);
     }
 
@@ -282,7 +305,8 @@ impl Host {
     fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
         let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
         let Some(actor) = &self.actor else { return };
-        let given = (actor.peer.stats().uploaded + self.cut) as f64 / ctx.shared.layout.total() as f64;
+        let sent = actor.peer.stats().uploaded + self.past().uploaded + self.cut;
+        let given = sent as f64 / ctx.shared.layout.total() as f64;
         if actor.peer.is_complete() && given >= ratio {
             self.leaving = true;
             self.leave_later(0.0, LEAVE, ctx);
@@ -308,10 +332,16 @@ impl Host {
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());
         }
         self.storage = Storage::default();
+        if let Some(tap) = &mut ctx.tap {
+            tap.ended(self.id, ctx.now);
+        }
     }
 
-    fn on_reply(&mut self, parcel: u32, ctx: &mut Context<'_>) {
-        let Content::Bytes(body) = ctx.parcels.take(parcel).content else { return };
+    fn on_reply(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let Content::Bytes(body) = ctx.parcels.take(event.arg).content else { return };
+        if !self.is_asked(event.to) {
+            return;
+        }
         let reply = engine::tracker::AnnounceReply::from_bytes(&body).map(Box::new);
         self.feed(Input::Announced(reply.map_err(|error| error.to_string())), ctx);
     }
@@ -344,7 +374,8 @@ impl Host {
     fn close(&mut self, conn: ConnId, ctx: &mut Context<'_>) {
         let slot = conn.0;
         let Some(link) = self.links.at(slot) else { return };
-        let at = link.last_arrival.max(ctx.now + link.latency);
+        let way = link.latency + ctx.shared.extra(self.id, link.remote, ctx.now);
+        let at = link.last_arrival.max(ctx.now + way);
         let number = link.next_number();
         let event = Event::new(at, self.id, Class::Closed, slot, number, link.remote);
         ctx.post(event.with(link.remote_handle.0, 0));

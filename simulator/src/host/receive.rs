@@ -16,7 +16,7 @@ use super::Host;
 use super::link::{Handle, NewLink, State};
 
 /// How long a dial that nobody answers is tried.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wire stack hands the decoder slices of one segment.
 const SEGMENT: usize = 1460;
 /// The first port that is given to those who dial.
@@ -27,10 +27,12 @@ impl Host {
     /// the dial time out.
     pub(super) fn on_dial(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let latency = ctx.shared.latency(self.id, event.src);
-        if self.actor.is_none() || !self.reachable {
+        let way = ctx.shared.way(self.id, event.src, ctx.now);
+        let timeout = DIAL_TIMEOUT.as_nanos() as u64;
+        if self.actor.is_none() || !self.reachable || way > timeout {
             let wait = match self.actor {
-                Some(_) => DIAL_TIMEOUT.as_nanos() as u64,
-                None => latency,
+                Some(_) => timeout,
+                None => way.min(timeout),
             };
             let number = self.next_number();
             let answer = Event::new(ctx.now + wait, self.id, Class::Answer, 0, number, event.src);
@@ -48,10 +50,9 @@ impl Host {
             checks: ctx.shared.checks,
         });
         if let Some(link) = self.links.get(handle) {
-            link.last_arrival = ctx.now + latency;
+            link.last_arrival = ctx.now + way;
             let number = link.next_number();
-            let answer =
-                Event::new(ctx.now + latency, self.id, Class::Answer, handle.slot(), number, event.src);
+            let answer = Event::new(ctx.now + way, self.id, Class::Answer, handle.slot(), number, event.src);
             ctx.post(answer.with(event.arg, handle.0));
         }
         self.feed(Input::Connected { conn: ConnId(handle.slot()), addr, outgoing: false }, ctx);
@@ -64,7 +65,7 @@ impl Host {
         let Some(link) = link.filter(|_| alive) else {
             // We have left in the meantime: the end that accepted must hear of it.
             if event.arg != NONE {
-                let at = ctx.now + ctx.shared.latency(self.id, event.src);
+                let at = ctx.now + ctx.shared.way(self.id, event.src, ctx.now);
                 let number = self.next_number();
                 let closed = Event::new(at, self.id, Class::Closed, 0, number, event.src);
                 ctx.post(closed.with(event.arg, 0));

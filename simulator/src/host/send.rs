@@ -9,10 +9,11 @@ use engine::wire::{Handshake, Message, encoder};
 
 use crate::context::Context;
 use crate::network::uplink::Sender;
-use crate::parcel::{Content, Parcels};
+use crate::parcel::{Content, NONE, Parcels};
 use crate::queue::{Class, Event};
 
 use super::link::{Handle, Links, NewLink, State};
+use super::receive::DIAL_TIMEOUT;
 use super::{Host, host_at};
 
 impl Host {
@@ -21,6 +22,13 @@ impl Host {
         else {
             return ctx.inline.push_back(Input::ConnectFailed { addr });
         };
+        self.dial_once(addr, remote, ctx);
+        if self.dials_twice(ctx) {
+            self.dial_once(addr, remote, ctx);
+        }
+    }
+
+    fn dial_once(&mut self, addr: SocketAddr, remote: u32, ctx: &mut Context<'_>) {
         let latency = ctx.shared.latency(self.id, remote);
         let handle = self.links.open(NewLink {
             state: State::Dialing,
@@ -33,7 +41,14 @@ impl Host {
         });
         if let Some(link) = self.links.get(handle) {
             let number = link.next_number();
-            let event = Event::new(ctx.now + latency, self.id, Class::Dial, handle.slot(), number, remote);
+            let way = latency + ctx.shared.extra(self.id, remote, ctx.now);
+            let timeout = DIAL_TIMEOUT.as_nanos() as u64;
+            if way > timeout {
+                let refusal =
+                    Event::new(ctx.now + timeout, self.id, Class::Answer, handle.slot(), number, self.id);
+                return ctx.queue.push(refusal.with(handle.0, NONE));
+            }
+            let event = Event::new(ctx.now + way, self.id, Class::Dial, handle.slot(), number, remote);
             ctx.post(event.with(0, handle.0));
         }
     }
@@ -137,7 +152,8 @@ impl Sender for Service<'_, '_> {
             Some(cap) => (link.flow.depart(cap, link.rtt(), start, finish, size), link.flow.ready_at()),
             None => (finish, 0),
         };
-        let delay = link.latency + self.ctx.shared.jitter(self.rng);
+        let extra = self.ctx.shared.extra(self.id, link.remote, depart);
+        let delay = link.latency + extra + self.ctx.shared.jitter(self.rng);
         let arrival = (depart + delay).max(link.last_arrival);
         link.last_arrival = arrival;
         self.ctx.parcels[parcel].first = arrival - (finish - start).min(arrival);

@@ -93,7 +93,10 @@ pub(super) fn changes<'i>(
         let mut path = prefix.clone();
         path.extend(split(key.get_ref(), key.span())?);
         let names: Vec<&str> = path.iter().map(|segment| segment.name.as_str()).collect();
-        let section = matches!(names[..], ["content" | "network" | "tracker" | "groups"] | ["groups", _]);
+        let section = matches!(
+            names[..],
+            ["content" | "network" | "tracker" | "groups" | "faults"] | ["groups" | "faults", _]
+        );
         let span = value.span();
         match value.into_inner() {
             DeValue::Table(inner) if section => changes(inner, &path, out)?,

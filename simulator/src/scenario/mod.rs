@@ -23,6 +23,7 @@
 mod defaults;
 mod edit;
 mod error;
+mod fault;
 mod files;
 mod group;
 mod planetlab;

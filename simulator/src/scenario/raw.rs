@@ -24,6 +24,7 @@ pub(super) struct File {
     pub network: Option<Network>,
     pub tracker: Option<Tracker>,
     pub groups: Spanned<Groups>,
+    pub faults: Option<Faults>,
     /// Taken out before: here only so that the key is known.
     #[serde(rename = "sweep")]
     pub _sweep: Option<IgnoredAny>,
@@ -205,6 +206,46 @@ pub(super) enum Behaviour {
     Staller,
 }
 
+/// `[faults.NAME]`, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Faults(pub Vec<(Spanned<String>, Spanned<Fault>)>);
+
+/// One fault.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct Fault {
+    pub what: Spanned<What>,
+    pub groups: Option<Vec<Spanned<String>>>,
+    pub share: Option<Share>,
+    pub from: Option<Spanned<Time>>,
+    pub to: Option<Spanned<Time>>,
+}
+
+/// `what`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum What {
+    Partition,
+    TrackerOutage,
+    Delay(Spanned<Time>),
+    LostConnections(Spanned<Frequency>),
+    DoubleConnections(Share),
+    SlowDisk(Spanned<Time>),
+    ReadErrors(Share),
+    HashFailures(Share),
+    Restart(Restart),
+}
+
+/// `what = { restart = … }`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct Restart {
+    pub down: Time,
+    pub keep: Option<Spanned<Share>>,
+    #[serde(default)]
+    pub crash: bool,
+}
+
 /// An element of `charts`: a name, or `{ speed = { … } }`.
 #[derive(Debug)]
 pub(super) enum Chart {
@@ -358,24 +399,32 @@ deserialize_text_or_table!(
 );
 deserialize_text_or_table!(Chart, Name, ChartTable, "the name of a chart, or { speed = { … } }");
 
-impl<'de> Deserialize<'de> for Groups {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Groups;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("tables [groups.NAME]")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Groups, A::Error> {
-                let mut groups: Vec<(Spanned<String>, Spanned<Group>)> = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    groups.push(entry);
+/// Reads named tables in the order of the file.
+macro_rules! deserialize_named_tables {
+    ($type:ident, $expecting:literal) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct V;
+                impl<'de> Visitor<'de> for V {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
+                        let mut tables = Vec::new();
+                        while let Some(entry) = map.next_entry::<Spanned<String>, _>()? {
+                            tables.push(entry);
+                        }
+                        // The map is sorted by name; a reader expects the order of the file.
+                        tables.sort_by_key(|(name, _)| name.span().start);
+                        Ok($type(tables))
+                    }
                 }
-                // The map is sorted by name; a reader expects the order of the file.
-                groups.sort_by_key(|(name, _)| name.span().start);
-                Ok(Groups(groups))
+                deserializer.deserialize_any(V)
             }
         }
-        deserializer.deserialize_any(V)
-    }
+    };
 }
+
+deserialize_named_tables!(Groups, "tables [groups.NAME]");
+deserialize_named_tables!(Faults, "tables [faults.NAME]");

@@ -8,6 +8,7 @@ use engine::layout::{BLOCK, Layout};
 use toml::Spanned;
 
 use super::error::{Problem, choices};
+use super::fault;
 use super::files::{Files, MIN_ONE_WAY};
 use super::group;
 use super::raw;
@@ -54,7 +55,11 @@ pub(super) fn resolve(file: &raw::File, context: &mut Context<'_>) -> Result<Spe
         raw::Until::AllComplete => spec::Until::AllComplete,
         raw::Until::TimeLimit => spec::Until::TimeLimit,
     };
-    Ok(Spec { content, piece_length, time_limit, sample_every, until, network, tracker, groups })
+    let faults = match &file.faults {
+        Some(faults) => fault::resolve(&faults.0, &groups, time_limit)?,
+        None => Vec::new(),
+    };
+    Ok(Spec { content, piece_length, time_limit, sample_every, until, network, tracker, groups, faults })
 }
 
 fn content(raw: &raw::Content) -> Result<(u64, u32), Problem> {
@@ -159,12 +164,15 @@ fn check_names(entries: &Entries, all: Range<usize>) -> Result<(), Problem> {
     if entries.is_empty() {
         return Err(Problem::at(all, "there is no group").help("add a table [groups.NAME] with `up = …`"));
     }
-    for (name, _) in entries {
-        let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-        if !(1..=40).contains(&name.get_ref().chars().count()) || !name.get_ref().chars().all(plain) {
-            return Err(Problem::at(name.span(), "this is no name for a group")
-                .help("a name has 1 to 40 letters, digits, `-` and `_`"));
-        }
+    entries.iter().try_for_each(|(name, _)| check_name(name, "a group"))
+}
+
+/// What may be called so.
+pub(super) fn check_name(name: &Spanned<String>, what: &str) -> Result<(), Problem> {
+    let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    if !(1..=40).contains(&name.get_ref().chars().count()) || !name.get_ref().chars().all(plain) {
+        return Err(Problem::at(name.span(), format!("this is no name for {what}"))
+            .help("a name has 1 to 40 letters, digits, `-` and `_`"));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod adversaries;
+mod faults;
 mod random;
 mod rounds;
 mod seam;

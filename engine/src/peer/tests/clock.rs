@@ -56,6 +56,27 @@ fn what_stays_snubbed_is_dropped_as_stalled() {
 }
 
 #[test]
+fn a_snubbed_remote_is_not_asked_twice_for_a_block() {
+    let mut bench = Setup::leech(2).with(|config| config.endgame = false).bench();
+    let (two, asked) = bench.source(2, true);
+    assert_eq!(asked.len(), 8);
+    let mut again = Vec::new();
+    let at = until(&mut bench, 80, |outputs| {
+        again.extend(requests(outputs, two));
+        events(outputs) == [Event::Snubbed(two)]
+    });
+    assert!(at.is_some());
+    again.extend(requests(&bench.pass(seconds(30)), two));
+    assert_eq!(again, [], "its requests stand: none was taken back");
+    // They are answered late, each once.
+    for &block in &asked {
+        let outputs = bench.give(two, block);
+        assert_eq!((closed(&outputs), requests(&outputs, two)), (vec![], vec![]));
+    }
+    assert!(bench.peer.stats().wasted == 0);
+}
+
+#[test]
 fn choking_and_unchoking_does_not_hold_requests_for_ever() {
     // With the fast extension a choke leaves requests open; who never answers them is snubbed all the same.
     let mut bench = Setup::leech(2).with(|config| config.endgame = false).bench();

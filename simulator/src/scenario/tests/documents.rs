@@ -22,7 +22,7 @@ fn choices(key: &str) -> Vec<String> {
 #[test]
 fn every_key_and_choice_is_documented() {
     let tables = [
-        ("", 12),
+        ("", 13),
         ("content.", 2),
         ("network.", 7),
         ("network.latency.", 3),
@@ -32,6 +32,8 @@ fn every_key_and_choice_is_documented() {
         ("groups.leechers.arrival.poisson.", 2),
         ("groups.leechers.arrival.flash-crowd.", 2),
         ("groups.leechers.arrival.after.", 2),
+        ("faults.one.", 5),
+        ("faults.one.what.restart.", 3),
     ];
     for (table, count) in tables {
         let keys = keys(table);
@@ -44,7 +46,9 @@ fn every_key_and_choice_is_documented() {
         }
     }
     let values = ["until", "network.transport", "tracker.returns", "groups.leechers.arrival"];
-    let values = [&values[..], &["groups.leechers.leave", "groups.leechers.behaviour", "charts"]].concat();
+    let values =
+        [&values[..], &["groups.leechers.leave", "groups.leechers.behaviour", "faults.one.what", "charts"]]
+            .concat();
     for key in values {
         let known = if key == "charts" { choices_of_charts() } else { choices(key) };
         assert!(known.len() > 1, "{key}: {known:?}");
