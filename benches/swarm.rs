@@ -32,7 +32,7 @@ fn swarm(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("swarm of 100");
     group.sample_size(10);
     for (name, stack) in Stack::NAMES {
-        let options = Options { stack, checks: false };
+        let options = Options { stack, checks: false, ..Options::default() };
         let run = || job.run(options, None, |_| true).expect("it ends");
         group.throughput(Throughput::Elements(run().counters["blocks_delivered"]));
         group.bench_function(name, |bencher| bencher.iter(run));

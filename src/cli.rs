@@ -245,6 +245,15 @@ pub struct Bench {
     /// Leechers in the swarm (repeatable) [default: 100 and 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LEECHERS), allow_negative_numbers = true)]
     pub peers: Vec<u32>,
+    /// Threads that share the peers of one swarm; the result is the same for any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), default_value = "1")]
+    pub threads: u16,
+    /// What is shared, instead of 64 MiB
+    #[arg(long, value_name = "SIZE")]
+    pub content: Option<String>,
+    /// Leave out the bare loop that the cost is held against
+    #[arg(long)]
+    pub no_floor: bool,
     /// A line of JSON for each size
     #[arg(long)]
     pub json: bool,

@@ -56,7 +56,7 @@ fn a_swarm_on_loopback_takes_as_long_as_a_simulated_one() {
     });
     let live = live::run(&spec, 7, Some(tap), |_| true).expect("it runs");
     assert_eq!(live.end, End::Done);
-    let options = Options { stack: Stack::Wire, checks: true };
+    let options = Options { stack: Stack::Wire, checks: true, ..Options::default() };
     let simulated: Vec<f64> = (0..5)
         .map(|seed| mean(&simulator::run(&spec, seed, options, None, |_| true).expect("it runs")))
         .collect();

@@ -22,8 +22,10 @@ pub fn head<T: ?Sized>(value: &T, bytes: usize) {
     {
         let size = size_of_val(value).min(bytes);
         let first = std::ptr::from_ref(value).cast::<i8>();
-        // `value` may begin anywhere in its first line.
-        let lines = (first.addr() % LINE + size).div_ceil(LINE);
+        // `value` may begin anywhere in its first line, unless its type says otherwise.
+        let aligned = align_of_val(value) >= LINE;
+        let before = if aligned { 0 } else { first.addr() % LINE };
+        let lines = (before + size).div_ceil(LINE);
         for i in 0..lines {
             line(first.wrapping_add(i * LINE));
         }

@@ -19,7 +19,8 @@ use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
 use crate::population;
-use crate::queue::Queue;
+use crate::queue::{Event, Queue};
+use crate::shard::Outbox;
 use crate::spec::Spec;
 use crate::watch::Tap;
 
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     /// The tracker's number as a host: one past the last peer's.
     pub tracker: u32,
     pub tracker_latency: u64,
+    /// No host acts on another sooner than this many nanoseconds later.
+    pub lookahead: u64,
     jitter: u64,
     configs: Vec<Arc<PeerConfig>>,
     policies: Vec<Policy>,
@@ -63,6 +66,7 @@ impl Shared {
             seed: group.seed_choker.clone(),
             picker: group.picker.clone(),
         });
+        let tracker_latency = nanos(spec.tracker.latency.max(latency::MIN_LATENCY));
         Self {
             layout: torrent.layout,
             torrent,
@@ -73,7 +77,8 @@ impl Shared {
             tracker: group_of.len() as u32,
             faults: Plan::new(&spec, seed, &group_of),
             group_of,
-            tracker_latency: spec.tracker.latency.max(latency::MIN_LATENCY).as_nanos() as u64,
+            tracker_latency,
+            lookahead: nanos(latency::least(&spec.network.latency)).min(tracker_latency),
             jitter: spec.network.jitter.as_nanos() as u64,
             configs,
             policies: policies.collect(),
@@ -145,6 +150,8 @@ pub(crate) struct Context<'a> {
     pub parcels: &'a mut Parcels,
     pub shared: &'a Shared,
     pub tally: &'a mut Tally,
+    /// What is for hosts that others look after.
+    pub outbox: &'a mut Outbox,
     /// The buffer that the peer at work puts its outputs into.
     pub outputs: &'a mut VecDeque<Output>,
     /// Inputs without delay of the host at work.
@@ -153,6 +160,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// An event for another host, at least [`Shared::lookahead`] from now.
+    #[inline]
+    pub fn post(&mut self, event: Event) {
+        debug_assert!(event.time >= self.now + self.shared.lookahead, "sooner than any latency");
+        if self.outbox.is_own(event.dst) {
+            self.queue.push(event);
+        } else {
+            self.outbox.put(event, self.parcels);
+        }
+    }
+
     pub fn traced_input(&mut self, host: u32, input: &Input) {
         if let Some(tap) = &mut self.tap {
             tap.input(host, self.now, input);
@@ -200,6 +218,49 @@ pub(crate) struct Tally {
 impl Tally {
     pub fn new(layout: &Layout) -> Self {
         Self { copies: vec![0; layout.pieces() as usize], ..Self::default() }
+    }
+
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Self) {
+        // Named one by one, so that none is forgotten.
+        let Self {
+            events,
+            payload_sent,
+            payload_delivered,
+            payload_lost,
+            blocks_delivered,
+            hash_failures,
+            pieces_completed,
+            snubs,
+            bans,
+            messages,
+            copies,
+            leechers,
+            seeds,
+            down,
+            completed,
+            settled,
+            uplink,
+        } = other;
+        self.events += events;
+        self.payload_sent += payload_sent;
+        self.payload_delivered += payload_delivered;
+        self.payload_lost += payload_lost;
+        self.blocks_delivered += blocks_delivered;
+        self.hash_failures += hash_failures;
+        self.pieces_completed += pieces_completed;
+        self.snubs += snubs;
+        for (host, times) in bans {
+            *self.bans.entry(*host).or_default() += times;
+        }
+        self.messages.iter_mut().zip(messages).for_each(|(sum, n)| *sum += n);
+        self.copies.iter_mut().zip(copies).for_each(|(sum, n)| *sum += n);
+        self.leechers += leechers;
+        self.seeds += seeds;
+        self.down += down;
+        self.completed += completed;
+        self.settled += settled;
+        self.uplink += uplink;
     }
 
     /// Payload that is on its way.

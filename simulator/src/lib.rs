@@ -6,6 +6,7 @@
 mod context;
 mod digest;
 pub mod faults;
+pub mod floor;
 mod host;
 pub mod network;
 mod parcel;
@@ -14,10 +15,12 @@ mod queue;
 pub mod run;
 pub mod runner;
 pub mod scenario;
+mod shard;
 pub mod spec;
 pub mod theory;
 pub mod validate;
 mod watch;
+mod windows;
 mod world;
 
 pub use engine::peer::Seam;

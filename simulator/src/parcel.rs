@@ -84,7 +84,11 @@ impl Parcels {
     pub fn insert(&mut self, content: Content, size: u32, block: bool) -> u32 {
         debug_assert!(size < BLOCK && (!block || size >= BLOCK_HEADER));
         let size = if block { size | BLOCK } else { size };
-        let parcel = Parcel { content, size, next: NONE, first: 0 };
+        self.put(Parcel { content, size, next: NONE, first: 0 })
+    }
+
+    /// A parcel that was taken out of another table.
+    pub fn put(&mut self, parcel: Parcel) -> u32 {
         if self.free == NONE {
             self.table.push(parcel);
             return self.table.len() as u32 - 1;

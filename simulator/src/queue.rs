@@ -5,7 +5,8 @@
 //! several threads, give the same run.
 //!
 //! The structure is a calendar: a wheel of buckets, each a slot of time, and a heap for what lies beyond the
-//! wheel's reach. A bucket is sorted when its time comes; buffers of empty buckets are used again.
+//! wheel's reach. A bucket is a list of chunks of one table, which are used again, the last one first, so that they
+//! stay in the cache, and nothing is allocated once a run has come to its size. It is sorted when its time comes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -87,6 +88,9 @@ impl Event {
     /// The most connections of one host: 2²⁴.
     pub const MAX_CONN: u32 = 1 << 24;
 
+    /// No event: what an empty place holds.
+    const NEVER: Self = Self { time: u64::MAX, src: 0, class_conn: 0, number: 0, dst: 0, to: 0, arg: 0 };
+
     pub fn new(time: u64, src: u32, class: Class, conn: u32, number: u32, dst: u32) -> Self {
         debug_assert!(conn < Self::MAX_CONN);
         Self { time, src, class_conn: (class as u32) << 24 | conn, number, dst, to: 0, arg: 0 }
@@ -122,12 +126,26 @@ impl Ord for Event {
     }
 }
 
-/// About how many buckets what is pending is spread over: tens of milliseconds of latency and of links.
-const SPREAD: usize = 64;
-/// Room that no buffer is too large for.
-const LEAST: usize = 8;
 /// Buckets in the wheel.
 const BUCKETS: usize = 1024;
+/// Events in a chunk: with its head it is four cache lines.
+const CHUNK: usize = 7;
+/// No chunk.
+const NONE: u32 = u32::MAX;
+
+/// A part of a bucket.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Chunk {
+    /// The next part of the bucket, or the next chunk that is in none.
+    next: u32,
+    len: u32,
+    events: [Event; CHUNK],
+}
+
+impl Chunk {
+    const EMPTY: Self = Self { next: NONE, len: 0, events: [Event::NEVER; CHUNK] };
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -138,14 +156,16 @@ pub(crate) struct Queue {
     slot: u64,
     /// What is due in the current slot (and before), latest first.
     current: Vec<Event>,
-    wheel: Vec<Vec<Event>>,
+    /// The last chunk of each bucket.
+    wheel: Box<[u32; BUCKETS]>,
+    chunks: Vec<Chunk>,
+    /// The first chunk that is in no bucket.
+    free: u32,
     /// One bit for each bucket that is not empty.
-    occupied: Vec<u64>,
+    occupied: [u64; BUCKETS / 64],
     /// Events in the wheel.
     in_wheel: usize,
     far: BinaryHeap<Reverse<Event>>,
-    /// Buffers of emptied buckets.
-    spare: Vec<Vec<Event>>,
 }
 
 impl Queue {
@@ -156,11 +176,12 @@ impl Queue {
             shift,
             slot: 0,
             current: Vec::new(),
-            wheel: vec![Vec::new(); BUCKETS],
-            occupied: vec![0; BUCKETS / 64],
+            wheel: Box::new([NONE; BUCKETS]),
+            chunks: Vec::new(),
+            free: NONE,
+            occupied: [0; BUCKETS / 64],
             in_wheel: 0,
             far: BinaryHeap::new(),
-            spare: Vec::new(),
         }
     }
 
@@ -179,21 +200,45 @@ impl Queue {
 
     fn put(&mut self, slot: u64, event: Event) {
         let bucket = slot as usize % BUCKETS;
-        let events = &mut self.wheel[bucket];
-        if events.capacity() == 0 {
-            *events = self.spare.pop().unwrap_or_default();
-        }
-        events.push(event);
+        let last = self.wheel[bucket];
+        let at = match self.chunks.get(last as usize) {
+            Some(chunk) if (chunk.len as usize) < CHUNK => last,
+            _ => self.new_chunk(last),
+        };
+        self.wheel[bucket] = at;
+        let chunk = &mut self.chunks[at as usize];
+        chunk.events[chunk.len as usize % CHUNK] = event;
+        chunk.len += 1;
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
         self.in_wheel += 1;
     }
 
-    /// The earliest event, if its time is below `limit`.
-    pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
+    /// An empty chunk, in front of `next`.
+    fn new_chunk(&mut self, next: u32) -> u32 {
+        let at = match self.chunks.get(self.free as usize) {
+            Some(chunk) => std::mem::replace(&mut self.free, chunk.next),
+            None => {
+                self.chunks.push(Chunk::EMPTY);
+                self.chunks.len() as u32 - 1
+            }
+        };
+        let chunk = &mut self.chunks[at as usize];
+        (chunk.next, chunk.len) = (next, 0);
+        at
+    }
+
+    /// The earliest event.
+    #[inline]
+    pub fn peek(&mut self) -> Option<&Event> {
         if self.current.is_empty() {
             self.advance();
         }
-        let event = *self.current.last()?;
+        self.current.last()
+    }
+
+    /// The earliest event, if its time is below `limit`.
+    pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
+        let event = *self.peek()?;
         if event.time >= limit {
             return None;
         }
@@ -232,11 +277,11 @@ impl Queue {
             self.put(slot, event);
         }
         let bucket = next as usize % BUCKETS;
-        let empty = std::mem::replace(&mut self.current, std::mem::take(&mut self.wheel[bucket]));
-        // A buffer that a burst has grown would lie about nearly empty from then on.
-        let usual = 4 * (self.in_wheel / SPREAD + LEAST);
-        if empty.capacity() > 0 && empty.capacity() <= usual {
-            self.spare.push(empty);
+        let mut at = std::mem::replace(&mut self.wheel[bucket], NONE);
+        while let Some(chunk) = self.chunks.get_mut(at as usize) {
+            self.current.extend_from_slice(&chunk.events[..(chunk.len as usize).min(CHUNK)]);
+            let next = std::mem::replace(&mut chunk.next, self.free);
+            self.free = std::mem::replace(&mut at, next);
         }
         self.occupied[bucket / 64] &= !(1 << (bucket % 64));
         self.in_wheel -= self.current.len();

@@ -7,7 +7,7 @@ use engine::peer::Seam;
 use engine::{Instant, Layout, Seed};
 use record::End;
 
-use crate::context::nanos;
+use crate::context::{Tally, nanos};
 pub use crate::host::storage::Stack;
 use crate::spec::{Behaviour, Leave, Spec};
 use crate::theory;
@@ -21,11 +21,13 @@ pub struct Options {
     pub stack: Stack,
     /// Check the invariants as it goes.
     pub checks: bool,
+    /// Threads that share the hosts of the run; at least 1. With somebody who looks on it is one.
+    pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stack: Stack::Message, checks: cfg!(debug_assertions) }
+        Self { stack: Stack::Message, checks: cfg!(debug_assertions), threads: 1 }
     }
 }
 
@@ -76,7 +78,9 @@ pub fn run(
     progress: impl FnMut(Progress) -> bool,
 ) -> Result<record::Run, RunError> {
     let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
-    let mut world = World::new(spec.clone(), layout, Seed(seed), options.stack, options.checks);
+    // Who looks on sees all in one order.
+    let threads = if watch.is_some() { 1 } else { options.threads };
+    let mut world = World::new(spec.clone(), layout, Seed(seed), Options { threads, ..options });
     if let Some(Watch { peer, observer }) = watch {
         host_of(&world, peer)?;
         world.watch(Some(peer), Box::new(Single(observer)));
@@ -93,7 +97,7 @@ pub fn run_watched(
     progress: impl FnMut(Progress) -> bool,
 ) -> Result<record::Run, RunError> {
     let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
-    let mut world = World::new(spec.clone(), layout, Seed(seed), options.stack, options.checks);
+    let mut world = World::new(spec.clone(), layout, Seed(seed), Options { threads: 1, ..options });
     world.watch(None, onlooker);
     carry_out(world, seed, progress)
 }
@@ -106,18 +110,19 @@ fn carry_out(
     let spec = world.shared.spec.clone();
     let limit = nanos(spec.time_limit);
     let step = nanos(spec.sample_every).max(1);
-    let mut series = vec![sample(&world)];
+    let mut series = vec![sample(&world, &world.tally())];
     let end = loop {
         let next = (world.now + step).min(limit);
         world.run_until(next);
-        series.push(sample(&world));
-        match world.outlook() {
+        let tally = world.tally();
+        series.push(sample(&world, &tally));
+        match world.outlook(&tally) {
             Outlook::Done => break End::Done,
             Outlook::Stuck => break End::Stuck,
             Outlook::Goes if next >= limit => break End::TimeLimit,
             Outlook::Goes => {}
         }
-        if !progress(progress_of(&world)) {
+        if !progress(progress_of(&world, &tally)) {
             return Err(RunError::Interrupted);
         }
     };
@@ -129,9 +134,9 @@ fn carry_out(
 /// crosses the seam decides what a peer does. Not for peers that misbehave: their strategy is around it.
 pub fn engine_of(spec: &Arc<Spec>, seed: u64, peer: usize) -> Result<engine::Peer, RunError> {
     let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
-    let world = World::new(spec.clone(), layout, Seed(seed), Stack::Message, false);
+    let world = World::new(spec.clone(), layout, Seed(seed), Options { checks: false, ..Options::default() });
     let host = host_of(&world, peer)?;
-    Ok(world.hosts[host as usize].new_actor(&world.shared).peer)
+    Ok(world.host(host).new_actor(&world.shared).peer)
 }
 
 /// A peer of a run, whether it ever comes or not.
@@ -150,9 +155,9 @@ pub struct Member {
 /// The peers of a run: group by group, in each in order of arrival.
 pub fn members(spec: &Arc<Spec>, seed: u64) -> Result<Vec<Member>, RunError> {
     let layout = Layout::new(spec.content, u64::from(spec.piece_length))?;
-    let world = World::new(spec.clone(), layout, Seed(seed), Stack::Message, false);
+    let world = World::new(spec.clone(), layout, Seed(seed), Options { checks: false, ..Options::default() });
     let member = |&host: &u32| {
-        let host = &world.hosts[host as usize];
+        let host = world.host(host);
         let faults = world.shared.faults.as_ref().map_or(Vec::new(), |plan| plan.of(host.id).collect());
         Member { group: host.group as usize, addr: host.addr, reachable: host.reachable, faults }
     };
@@ -160,22 +165,21 @@ pub fn members(spec: &Arc<Spec>, seed: u64) -> Result<Vec<Member>, RunError> {
 }
 
 fn host_of(world: &World, peer: usize) -> Result<u32, RunError> {
-    let in_all = world.hosts.len();
+    let in_all = world.shared.group_of.len();
     world.members.iter().flatten().nth(peer).copied().ok_or(RunError::NoSuchPeer(peer, in_all))
 }
 
-fn progress_of(world: &World) -> Progress {
+fn progress_of(world: &World, tally: &Tally) -> Progress {
     Progress {
         time: world.now as f64 / 1e9,
-        settled: world.tally.settled,
+        settled: tally.settled,
         leechers: world.to_settle,
-        pieces: world.tally.pieces_completed,
+        pieces: tally.pieces_completed,
         pieces_in_all: u64::from(world.to_settle) * u64::from(world.shared.layout.pieces()),
     }
 }
 
-fn sample(world: &World) -> record::Sample {
-    let tally = &world.tally;
+fn sample(world: &World, tally: &Tally) -> record::Sample {
     let copies = &tally.copies;
     record::Sample {
         time: world.now as f64 / 1e9,
@@ -193,8 +197,8 @@ fn sample(world: &World) -> record::Sample {
 fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) -> record::Run {
     let spec = &world.shared.spec;
     let secs = |nanos: u64| nanos as f64 / 1e9;
-    let mut peers = Vec::with_capacity(world.hosts.len());
-    for host in world.members.iter().flatten().map(|&host| &world.hosts[host as usize]) {
+    let mut peers = Vec::with_capacity(world.shared.group_of.len());
+    for host in world.members.iter().flatten().map(|&host| world.host(host)) {
         let facts = host.facts();
         let Some(arrived) = facts.arrived else { continue };
         peers.push(record::Peer {
@@ -209,7 +213,7 @@ fn to_record(world: &World, seed: u64, end: End, series: Vec<record::Sample>) ->
         });
     }
     record::Run {
-        digest: crate::digest::combine(world.hosts.iter().map(|host| host.digest())),
+        digest: crate::digest::combine(world.hosts().map(|host| host.digest())),
         ended_at: secs(world.now),
         end,
         peers,
@@ -239,14 +243,15 @@ pub fn blank(spec: &Spec, layout: &Layout, seed: u64) -> record::Run {
 }
 
 fn counters(world: &World) -> std::collections::BTreeMap<String, u64> {
-    let mut counters = world.tally.counters();
-    let wasted = world.hosts.iter().map(|host| host.facts().stats.wasted).sum();
+    let tally = world.tally();
+    let mut counters = tally.counters();
+    let wasted = world.hosts().map(|host| host.facts().stats.wasted).sum();
     counters.insert("wasted_bytes".to_string(), wasted);
     let honest = |host: &&u32| {
-        let group = world.hosts[**host as usize].group as usize;
+        let group = world.host(**host).group as usize;
         world.shared.spec.groups[group].behaviour == Behaviour::Honest
     };
-    let banned = world.tally.bans.keys().filter(honest).count();
+    let banned = tally.bans.keys().filter(honest).count();
     counters.insert("banned_honest_hosts".to_string(), banned as u64);
     counters
 }

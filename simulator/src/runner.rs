@@ -21,6 +21,9 @@ use crate::spec::Spec;
 /// The version that goes into records.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Below this a run's threads would wait for each other more than they work.
+const HOSTS_WORTH_THREADS: u64 = 500;
+
 /// How a scenario's runs are carried out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,7 +31,7 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// The layers under the peers.
     pub stack: Stack,
-    /// Runs at a time; 0 is taken as 1.
+    /// Threads at work, each with runs of its own, or, where runs are fewer, several with a large one; 0 is taken as 1.
     pub jobs: usize,
     /// Check the invariants as it goes.
     pub checks: bool,
@@ -39,7 +42,7 @@ pub struct Settings {
 impl Default for Settings {
     /// As the scenario says, the message stack, one run at a time.
     fn default() -> Self {
-        let Options { stack, checks } = Options::default();
+        let Options { stack, checks, .. } = Options::default();
         Self { seed: None, stack, jobs: 1, checks, overrides: Vec::new() }
     }
 }
@@ -172,6 +175,11 @@ impl Job {
     ) -> Result<record::Run, RunError> {
         let run = run::run(&self.spec, self.seed, options, watch, progress)?;
         Ok(record::Run { point: self.point.clone(), replicate: self.replicate, ..run })
+    }
+
+    /// Peers, seeds included.
+    fn hosts(&self) -> u64 {
+        self.spec.groups.iter().map(|group| u64::from(group.count)).sum()
     }
 
     /// Blocks that are to be delivered: what the run costs, about.
@@ -334,7 +342,7 @@ fn make(
     queue.sort_by_key(|job| (std::cmp::Reverse(job.cost()), job.number));
     let threads = settings.jobs.clamp(1, queue.len().max(1));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let options = Options { stack: settings.stack, checks: settings.checks };
+    let spare = settings.jobs.max(1) / threads;
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let failed = Mutex::new(None);
     let halted = || cancel.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
@@ -347,6 +355,8 @@ fn make(
                 on_update(Update::Running(job, progress));
                 !halted()
             };
+            let threads = if job.hosts() < HOSTS_WORTH_THREADS { 1 } else { spare };
+            let options = Options { stack: settings.stack, checks: settings.checks, threads };
             match job.run(options, None, tell) {
                 Ok(run) => {
                     on_update(Update::Finished(job, &run));

@@ -1,11 +1,13 @@
 //! `bench`: how fast the simulator is, and what a peer takes, on the shipped `swarm-scaling` with forty
-//! connections a peer. Each size has a process of its own, so that its memory is its own.
+//! connections a peer, beside what no simulator of events could go below on the same machine ([`Floor`]). Each size has
+//! a process of its own, so that its memory is its own.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 use simulator::Options;
+use simulator::floor::Floor;
 use simulator::runner;
 
 use super::Outcome;
@@ -17,6 +19,15 @@ use crate::scenarios;
 /// The sizes that are measured if none is said.
 const SIZES: [u32; 2] = [100, 1000];
 
+/// Connections of each peer.
+const CONNECTIONS: u32 = 40;
+/// Events of the bare loop that are timed.
+const FLOOR_EVENTS: u64 = 5_000_000;
+/// The bare loop has records of no more hosts than these, 2.6 GB: they are far beyond any cache.
+const MOST_RECORDS: u32 = 250_000;
+/// Linux counts processor time for /proc in hundredths of a second, on every platform that Rust knows.
+const TICKS: u64 = 100;
+
 /// What is measured of one size.
 #[derive(Debug, Serialize, Deserialize)]
 struct Figures {
@@ -27,9 +38,17 @@ struct Figures {
     events: u64,
     /// Blocks of 16 KiB that were delivered.
     blocks: u64,
-    /// Processor time of the thread that ran it, seconds.
+    /// Threads that it ran on.
+    threads: u16,
+    /// Processor time of all of them, and of the process' other threads, seconds.
     cpu_seconds: f64,
+    /// Seconds that went by.
+    wall_seconds: f64,
     blocks_per_core_second: f64,
+    /// Nanoseconds of one event of the bare loop over as many records.
+    floor_nanoseconds_per_event: Option<f64>,
+    /// The run's processor time, as a multiple of what the bare loop takes for as many events.
+    times_floor: Option<f64>,
     /// The most memory that the process held.
     peak_memory_bytes: Option<u64>,
     /// What of it the run added, over all peers.
@@ -45,13 +64,23 @@ pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
     if !args.json {
         writeln!(
             out,
-            "{:>8} {:>12} {:>10} {:>8} {:>14} {:>10} {:>10}  digest",
-            "peers", "events", "blocks", "CPU s", "blocks/core s", "peak MiB", "KiB/peer"
+            "{:>8} {:>7} {:>12} {:>11} {:>8} {:>8} {:>14} {:>8} {:>8} {:>8} {:>8}  digest",
+            "peers",
+            "threads",
+            "events",
+            "blocks",
+            "CPU s",
+            "wall s",
+            "blocks/core s",
+            "floor ns",
+            "x floor",
+            "peak MiB",
+            "KiB/peer"
         )?;
         out.flush()?;
     }
     for &peers in sizes {
-        let figures = if sizes.len() == 1 { measure(peers)? } else { measure_apart(peers)? };
+        let figures = if sizes.len() == 1 { measure(peers, args)? } else { measure_apart(peers, args)? };
         if args.json {
             let line = serde_json::to_string(&figures).map_err(std::io::Error::from)?;
             writeln!(out, "{line}")?;
@@ -67,13 +96,18 @@ fn row(figures: &Figures) -> String {
     let share = |bytes: Option<u64>, unit: f64| {
         bytes.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / unit))
     };
+    let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     format!(
-        "{:>8} {:>12} {:>10} {:>8.2} {:>14.0} {:>10} {:>10}  {}",
+        "{:>8} {:>7} {:>12} {:>11} {:>8.2} {:>8.2} {:>14.0} {:>8} {:>8} {:>8} {:>8}  {}",
         figures.peers,
+        figures.threads,
         figures.events,
         figures.blocks,
         figures.cpu_seconds,
+        figures.wall_seconds,
         figures.blocks_per_core_second,
+        or_dash(figures.floor_nanoseconds_per_event),
+        or_dash(figures.times_floor),
         share(figures.peak_memory_bytes, 1_048_576.0),
         share(figures.memory_per_peer_bytes, 1024.0),
         figures.digest
@@ -81,32 +115,41 @@ fn row(figures: &Figures) -> String {
 }
 
 /// One size, here.
-fn measure(peers: u32) -> Result<Figures, Failure> {
-    let overrides = [
+fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
+    let mut overrides = vec![
         ("groups.leechers.count", peers.to_string()),
         ("variants", "{ swarm = {} }".to_owned()),
-        ("groups.*.connections", "40".to_owned()),
+        ("groups.*.connections", CONNECTIONS.to_string()),
         ("replicates", "1".to_owned()),
     ];
-    let overrides = overrides.map(|(key, value)| (key.to_owned(), value));
+    if let Some(content) = &args.content {
+        overrides.push(("content.size", format!("\"{content}\"")));
+    }
+    let overrides: Vec<_> = overrides.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     // As it was shipped, whatever folder this is.
     let scenario = scenarios::embedded("swarm-scaling", &overrides)?;
     let job = runner::jobs(&scenario, scenario.seed()).into_iter().next();
     let job = job.ok_or_else(|| Failure::input("swarm-scaling has no run"))?;
-    let options = Options { checks: false, ..Options::default() };
+    let options = Options { checks: false, threads: args.threads.into(), ..Options::default() };
     let (memory, clock) = (status("VmRSS:"), Clock::start());
     let run = job.run(options, None, |_| true).map_err(|error| Failure::input(error.to_string()))?;
-    let cpu_seconds = clock.seconds();
+    let (cpu_seconds, wall_seconds) = clock.seconds();
     let peak = status("VmHWM:");
     let added = peak.zip(memory).map(|(peak, before)| peak.saturating_sub(before));
     let in_all = job.spec().groups.iter().map(|group| u64::from(group.count)).sum::<u64>().max(1);
     let count = |name: &str| run.counters.get(name).copied().unwrap_or(0);
+    let floor = (!args.no_floor).then(|| floor(peers.saturating_add(1)));
+    let events = count("events");
     Ok(Figures {
         peers,
-        connections: 40,
-        events: count("events"),
+        connections: CONNECTIONS,
+        threads: args.threads,
+        events,
         blocks: count("blocks_delivered"),
         cpu_seconds,
+        wall_seconds,
+        floor_nanoseconds_per_event: floor,
+        times_floor: floor.map(|floor| cpu_seconds * 1e9 / (floor * events.max(1) as f64)),
         blocks_per_core_second: count("blocks_delivered") as f64 / cpu_seconds.max(1e-9),
         peak_memory_bytes: peak,
         memory_per_peer_bytes: added.map(|bytes| bytes / in_all),
@@ -116,11 +159,18 @@ fn measure(peers: u32) -> Result<Figures, Failure> {
 }
 
 /// One size, in a process of its own.
-fn measure_apart(peers: u32) -> Result<Figures, Failure> {
+fn measure_apart(peers: u32, args: &Bench) -> Result<Figures, Failure> {
     let failed = |what: String| Failure::Io(format!("cannot measure {peers} peers: {what}"));
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let mut child = Command::new(program);
-    child.args(["bench", "--json", "--peers", &peers.to_string()]).stderr(Stdio::inherit());
+    child.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
+    if let Some(content) = &args.content {
+        child.args(["--content", content]);
+    }
+    if args.no_floor {
+        child.arg("--no-floor");
+    }
+    child.stderr(Stdio::inherit());
     let output = child.output().map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         return Err(failed(format!("its process ended with {}", output.status)));
@@ -135,7 +185,17 @@ fn status(name: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// The processor time of this thread, or where the system does not tell, the time that goes by.
+/// What one event of the bare loop takes, nanoseconds of processor time.
+fn floor(hosts: u32) -> f64 {
+    let mut floor = Floor::new(hosts.min(MOST_RECORDS), CONNECTIONS);
+    // Each record is touched once before the clock starts.
+    std::hint::black_box(floor.run(u64::from(hosts) * 8));
+    let clock = Clock::start();
+    std::hint::black_box(floor.run(FLOOR_EVENTS));
+    clock.seconds().0 * 1e9 / FLOOR_EVENTS as f64
+}
+
+/// The processor time of this process, or where the system does not tell, the time that goes by.
 struct Clock {
     cpu: Option<u64>,
     wall: std::time::Instant,
@@ -147,21 +207,24 @@ impl Clock {
         Self { cpu: cpu_nanos(), wall: std::time::Instant::now() }
     }
 
-    fn seconds(&self) -> f64 {
+    /// Seconds of processor time, and seconds that went by.
+    fn seconds(&self) -> (f64, f64) {
+        let wall = self.wall.elapsed().as_secs_f64();
         match (self.cpu, cpu_nanos()) {
-            (Some(before), Some(now)) => now.saturating_sub(before) as f64 / 1e9,
+            (Some(before), Some(now)) => (now.saturating_sub(before) as f64 / 1e9, wall),
             _ => {
-                note(
-                    "note: the system does not tell a thread's processor time: these are seconds that went by",
-                );
-                self.wall.elapsed().as_secs_f64()
+                note("note: the system does not tell processor time: these are seconds that went by");
+                (wall, wall)
             }
         }
     }
 }
 
-/// Nanoseconds that this thread has run.
+/// Nanoseconds that the threads of this process have run, those that have ended included.
 fn cpu_nanos() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is a name in brackets, which may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
+    Some((user + system) * (1_000_000_000 / TICKS))
 }

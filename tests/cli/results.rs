@@ -265,6 +265,14 @@ fn a_benchmark_gives_the_digest_that_a_run_gives() {
         // 64 MiB are 4,096 blocks for each leecher, endgame's duplicates on top.
         let least = 4096 * line["peers"].as_u64().unwrap();
         assert!(line["blocks"].as_u64().unwrap() >= least, "{line}");
+        assert!(line["floor_nanoseconds_per_event"].as_f64().unwrap() > 1.0, "{line}");
+    }
+    let more = ["--peers", "5", "--json", "--no-floor", "--threads"];
+    for threads in ["2", "3"] {
+        let printed = succeed(folder.path(), &[&["bench"], &more[..], &[threads]].concat());
+        let line: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(line["digest"], lines[1]["digest"], "{threads} threads make the same run");
+        assert!(line["times_floor"].is_null(), "{line}");
     }
     let run = ["run", "swarm-scaling", "--quiet", "--replicates", "1", "--set"];
     let run = [&run[..], &["groups.leechers.count=3", "--set", "variants={ swarm = {} }"]].concat();

@@ -1,6 +1,7 @@
 //! What is to be encoded. Keys come out sorted and single by construction, and nothing can fail.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 /// A value to encode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Item {
 
     /// As bencode.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(128);
         self.encode(&mut out);
         out
     }
@@ -42,7 +43,7 @@ impl Item {
     /// Appends it to `out` as bencode.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Integer(number) => out.extend_from_slice(format!("i{number}e").as_bytes()),
+            Self::Integer(number) => print(out, format_args!("i{number}e")),
             Self::String(bytes) => string(bytes, out),
             Self::List(items) => {
                 out.push(b'l');
@@ -62,6 +63,11 @@ impl Item {
 }
 
 fn string(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{}:", bytes.len()).as_bytes());
+    print(out, format_args!("{}:", bytes.len()));
     out.extend_from_slice(bytes);
+}
+
+fn print(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    // A vector takes everything.
+    let _ = out.write_fmt(what);
 }

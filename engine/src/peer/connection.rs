@@ -2,10 +2,10 @@
 //! more connections than fit a cache, most of them idle but for the HAVEs of others.
 //!
 //! - [`Connection`]: two cache lines; the first is all that a HAVE needs.
-//! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over.
+//! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over. What is requested
+//!   either way lies in [`Pools`] that all connections share.
 //! - [`Rest`]: needed once or never after the handshake.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::rate::Rate;
 use crate::time::{Instant, nanos};
-use crate::wire::PeerId;
+use crate::wire::{PeerId, RawBlock};
 
+use super::chain::{Chain, Pool};
 use super::config::{PeerConfig, Pipeline};
 
 /// A request that has gone out.
@@ -96,25 +97,34 @@ pub(crate) struct Connection {
     pub unchoked_at: Instant,
 }
 
-/// What is kept while blocks move on a connection.
+/// What is requested over all connections, and of us.
+#[derive(Debug, Default)]
+pub(crate) struct Pools {
+    pub requests: Pool<Pending>,
+    /// For the chains `uploads` and `reading`.
+    pub blocks: Pool<BlockRef>,
+}
+
+/// What is kept while blocks move on a connection: little more than two cache lines.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    pub requests: VecDeque<Pending>,
+    pub requests: Chain,
     /// Of `requests`, those not dropped.
     pub outstanding: u32,
     pub down: Rate,
     /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
     pub pace: Rate,
     /// How deep the pipeline became by slow start.
-    ramp: Ramp,
+    /// Only with slow start, from the first unchoke on.
+    ramp: Option<Box<Ramp>>,
     /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
     pub min_rtt: u64,
     /// When a block last came, or the first request went out.
     pub last_block: Instant,
 
-    pub uploads: VecDeque<BlockRef>,
+    pub uploads: Chain,
     /// Blocks asked of the disk.
-    pub reading: VecDeque<BlockRef>,
+    pub reading: Chain,
     pub up: Rate,
     pub sent_since_unchoke: u64,
     /// Payload bytes handed to the network that have not left.
@@ -253,7 +263,8 @@ impl Connection {
                 let wait = (if known { traffic.min_rtt } else { 0 } + nanos(queue)) as f64 * 1e-9;
                 let blocks = traffic.pace.get(now, PACE_WINDOW) * wait / f64::from(BLOCK);
                 let least = if known { min } else { min.max(FIRST_DEPTH) };
-                let least = if config.slow_start { least.max(traffic.ramp.depth) } else { least };
+                let ramp = traffic.ramp.as_ref().map_or(FIRST_DEPTH, |ramp| ramp.depth);
+                let least = if config.slow_start { least.max(ramp) } else { least };
                 (blocks as u32).saturating_add(1).clamp(least.min(max), max)
             }
         };
@@ -281,66 +292,70 @@ impl Connection {
 impl Traffic {
     pub fn new(now: Instant) -> Self {
         Self {
-            requests: VecDeque::new(),
+            requests: Chain::default(),
             outstanding: 0,
             down: Rate::new(now),
             pace: Rate::new(now),
-            ramp: Ramp::new(now),
+            ramp: None,
             min_rtt: NO_RTT,
             last_block: now,
-            uploads: VecDeque::new(),
-            reading: VecDeque::new(),
+            uploads: Chain::default(),
+            reading: Chain::default(),
             up: Rate::new(now),
             sent_since_unchoke: 0,
             unsent: 0,
         }
     }
 
-    /// As new, but for the buffers.
-    pub fn reset(&mut self, now: Instant) {
-        let mut old = std::mem::replace(self, Self::new(now));
-        old.requests.clear();
-        old.uploads.clear();
-        old.reading.clear();
-        self.requests = old.requests;
-        self.uploads = old.uploads;
-        self.reading = old.reading;
+    /// Nothing is requested any more, either way.
+    pub fn clear(&mut self, pools: &mut Pools) {
+        pools.requests.clear(&mut self.requests);
+        pools.blocks.clear(&mut self.uploads);
+        pools.blocks.clear(&mut self.reading);
+        self.outstanding = 0;
     }
 
     /// Before a request more: of those that we no longer count on the oldest is forgotten if there are too
     /// many, or a remote that answers none of them would make us keep them all.
-    pub fn limit_dropped(&mut self) {
-        if self.requests.len() - self.outstanding as usize >= MAX_DROPPED
-            && let Some(oldest) = self.requests.iter().position(|pending| pending.dropped)
-        {
-            self.requests.remove(oldest);
+    pub fn limit_dropped(&mut self, requests: &mut Pool<Pending>) {
+        if self.requests.len() - self.outstanding as usize >= MAX_DROPPED {
+            requests.take(&mut self.requests, |pending| pending.dropped);
         }
     }
 
     /// An unchoke has come: how fast it is will be seen.
-    pub fn begin(&mut self, now: Instant) {
+    pub fn begin(&mut self, config: &PeerConfig, now: Instant) {
         self.pace = Rate::new(now);
-        self.ramp = Ramp::new(now);
+        self.ramp = config.slow_start.then(|| Box::new(Ramp::new(now)));
+    }
+
+    /// Takes the request for `raw` out, the oldest if there are several.
+    pub fn answered(&mut self, requests: &mut Pool<Pending>, raw: RawBlock) -> Option<Pending> {
+        let pending = requests.take(&mut self.requests, |pending| RawBlock::from(pending.block) == raw)?;
+        self.outstanding -= u32::from(!pending.dropped);
+        Some(pending)
     }
 
     /// A block is to be asked for: true if its request stands, given up when the remote was snubbed and never taken
     /// back. It is counted on again, and not to be sent twice.
-    pub fn counts_on_again(&mut self, block: BlockRef) -> bool {
+    pub fn counts_on_again(&mut self, requests: &mut Pool<Pending>, block: BlockRef) -> bool {
         // Seldom is anything given up.
         if self.requests.len() == self.outstanding as usize {
             return false;
         }
-        let mut given_up = self.requests.iter_mut().filter(|pending| pending.dropped && !pending.cancelled);
-        let Some(pending) = given_up.find(|pending| pending.block == block) else { return false };
-        pending.dropped = false;
-        self.outstanding += 1;
-        true
+        let found = requests.visit(self.requests, |pending| {
+            let given_up = pending.dropped && !pending.cancelled && pending.block == block;
+            pending.dropped &= !given_up;
+            given_up
+        });
+        self.outstanding += u32::from(found);
+        found
     }
 
     /// A requested block has come: `pending` is its request.
     pub fn account_download(&mut self, config: &PeerConfig, now: Instant, bytes: u32, pending: &Pending) {
         self.down.add(now, u64::from(bytes), config.rate_window);
-        if config.slow_start && self.ramp.grow(now) {
+        if self.ramp.as_mut().is_some_and(|ramp| ramp.grow(now)) {
             // While it grows, what was before says too little.
             self.pace = Rate::new(now);
         }

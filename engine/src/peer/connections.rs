@@ -7,7 +7,7 @@ use crate::time::Instant;
 use crate::wire::PeerId;
 
 use super::config::PeerConfig;
-use super::connection::{Connection, NONE, Rest, Stage, Traffic};
+use super::connection::{Connection, NONE, Pools, Rest, Stage, Traffic};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -15,8 +15,16 @@ pub(crate) struct Connections {
     slots: Vec<Connection>,
     traffic: Vec<Traffic>,
     free_traffic: Vec<u32>,
+    pools: Pools,
     rest: Vec<Rest>,
     live: u32,
+}
+
+/// A connection on which blocks move.
+pub(crate) struct Busy<'a> {
+    pub conn: &'a mut Connection,
+    pub traffic: &'a mut Traffic,
+    pub pools: &'a mut Pools,
 }
 
 impl Connections {
@@ -35,19 +43,19 @@ impl Connections {
 
     /// A connection with its traffic, if it has any.
     #[inline]
-    pub fn busy(&mut self, id: ConnId) -> Option<(&mut Connection, &mut Traffic)> {
+    pub fn busy(&mut self, id: ConnId) -> Option<Busy<'_>> {
         let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         let traffic = self.traffic.get_mut(conn.traffic as usize)?;
-        Some((conn, traffic))
+        Some(Busy { conn, traffic, pools: &mut self.pools })
     }
 
     /// A connection with its traffic, which begins if there is none.
-    pub fn active(&mut self, id: ConnId, now: Instant) -> Option<(&mut Connection, &mut Traffic)> {
+    pub fn active(&mut self, id: ConnId, now: Instant) -> Option<Busy<'_>> {
         let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         if conn.traffic == NONE {
             conn.traffic = match self.free_traffic.pop() {
                 Some(at) => {
-                    self.traffic[at as usize].reset(now);
+                    self.traffic[at as usize] = Traffic::new(now);
                     at
                 }
                 None => {
@@ -58,7 +66,7 @@ impl Connections {
             };
         }
         let at = conn.traffic as usize;
-        Some((conn, &mut self.traffic[at]))
+        Some(Busy { conn, traffic: &mut self.traffic[at], pools: &mut self.pools })
     }
 
     /// Asks for the memory of a connection.
@@ -78,16 +86,16 @@ impl Connections {
     /// Asks for the memory of what is requested over a connection.
     #[inline]
     pub fn prefetch_requests(&self, id: ConnId) {
-        if let Some(oldest) = self.traffic_at(id).and_then(|traffic| traffic.requests.front()) {
-            prefetch::value(oldest);
+        if let Some(traffic) = self.traffic_at(id) {
+            self.pools.requests.prefetch(traffic.requests);
         }
     }
 
     /// Asks for the memory of what the remote requests.
     #[inline]
     pub fn prefetch_uploads(&self, id: ConnId) {
-        if let Some(oldest) = self.traffic_at(id).and_then(|traffic| traffic.uploads.front()) {
-            prefetch::value(oldest);
+        if let Some(traffic) = self.traffic_at(id) {
+            self.pools.blocks.prefetch(traffic.uploads);
         }
     }
 
@@ -106,9 +114,15 @@ impl Connections {
         self.traffic.get(conn.traffic as usize)
     }
 
+    /// The requests that have gone out on a connection, oldest first.
+    #[cfg(test)]
+    pub fn requests(&self, traffic: &Traffic) -> impl Iterator<Item = &super::connection::Pending> {
+        self.pools.requests.iter(traffic.requests)
+    }
+
     /// Lets go of the traffic if it is over.
     pub fn settle(&mut self, id: ConnId, config: &PeerConfig, now: Instant) {
-        let Some((conn, traffic)) = self.busy(id) else { return };
+        let Some(Busy { conn, traffic, .. }) = self.busy(id) else { return };
         if conn.am_choking && conn.peer_choking && traffic.is_over(config, now) {
             let at = std::mem::replace(&mut conn.traffic, NONE);
             self.free_traffic.push(at);
@@ -167,7 +181,8 @@ impl Connections {
     pub fn remove(&mut self, id: ConnId) -> Option<Connection> {
         let slot = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         let conn = std::mem::replace(slot, Connection::free());
-        if conn.traffic != NONE {
+        if let Some(traffic) = self.traffic.get_mut(conn.traffic as usize) {
+            traffic.clear(&mut self.pools);
             self.free_traffic.push(conn.traffic);
         }
         self.live -= 1;
@@ -181,7 +196,7 @@ impl Connections {
 
 /// Room for one more, in small steps: a swarm has many tables of a few dozen entries, and doubling would
 /// leave half of each empty.
-fn grow<T>(table: &mut Vec<T>) {
+pub(super) fn grow<T>(table: &mut Vec<T>) {
     if table.len() == table.capacity() {
         table.reserve_exact((table.len() / 8).max(8));
     }

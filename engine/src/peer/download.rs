@@ -12,6 +12,7 @@ use crate::wire::{Message, RawBlock};
 
 use super::Peer;
 use super::connection::Pending;
+use super::connections::Busy;
 use super::membership::MAX_BANNED;
 use super::pieces::{Asker, Received};
 use super::seam::{DisconnectReason, Event, Output, Violation};
@@ -51,7 +52,8 @@ impl Peer {
                 return;
             }
         }
-        let Some((conn, traffic)) = self.conns.active(id, now) else { return };
+        let Some(Busy { conn, traffic, pools }) = self.conns.active(id, now) else { return };
+        let requests = &mut pools.requests;
         let depth = conn.depth(traffic, &self.config, now);
         while traffic.outstanding < depth {
             let asker = Asker {
@@ -68,7 +70,7 @@ impl Peer {
                     if traffic.outstanding > 0 {
                         break;
                     }
-                    let asked = |block| traffic.requests.iter().any(|pending| pending.block == block);
+                    let asked = |block| requests.iter(traffic.requests).any(|pending| pending.block == block);
                     self.pieces.busy_block(&asker, self.config.endgame_copies, &mut self.rng, asked)
                 }
                 None => None,
@@ -80,11 +82,12 @@ impl Peer {
             if traffic.outstanding == 0 && !conn.snubbed {
                 traffic.last_block = now;
             }
-            if traffic.counts_on_again(block) {
+            if traffic.counts_on_again(requests, block) {
                 continue;
             }
-            traffic.limit_dropped();
-            traffic.requests.push_back(Pending { block, sent_at: now, dropped: false, cancelled: false });
+            traffic.limit_dropped(requests);
+            let pending = Pending { block, sent_at: now, dropped: false, cancelled: false };
+            requests.push_back(&mut traffic.requests, pending);
             traffic.outstanding += 1;
             conn.spoke = true;
             let mut raw = RawBlock::from(block);
@@ -215,8 +218,8 @@ impl Peer {
         }
         conn.dry &= planted!(DryForEver);
         self.may_ask(id);
-        if let Some((_, traffic)) = self.conns.busy(id) {
-            traffic.begin(now);
+        if let Some(Busy { traffic, .. }) = self.conns.busy(id) {
+            traffic.begin(&self.config, now);
             // What it owes since before its choke (BEP 6) it does not owe from now.
             if traffic.outstanding == 0 {
                 traffic.last_block = now;
@@ -240,24 +243,22 @@ impl Peer {
 
     /// Counts on none of the connection's requests any more; `forget` when no block can come for them.
     pub(crate) fn drop_requests(&mut self, id: ConnId, forget: bool) {
-        let Some((_, traffic)) = self.conns.busy(id) else { return };
-        for pending in traffic.requests.iter_mut().filter(|pending| !pending.dropped) {
-            pending.dropped = true;
-            self.pieces.release(pending.block);
-        }
+        let Some(Busy { traffic, pools, .. }) = self.conns.busy(id) else { return };
+        pools.requests.visit(traffic.requests, |pending| {
+            if !std::mem::replace(&mut pending.dropped, true) {
+                self.pieces.release(pending.block);
+            }
+            false
+        });
         traffic.outstanding = 0;
         if forget {
-            traffic.requests.clear();
+            pools.requests.clear(&mut traffic.requests);
         }
     }
 
     pub(crate) fn on_reject(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
-        let found = self.conns.busy(id).and_then(|(_, traffic)| {
-            let at = traffic.requests.iter().position(|pending| RawBlock::from(pending.block) == raw)?;
-            let pending = traffic.requests.remove(at)?;
-            traffic.outstanding -= u32::from(!pending.dropped);
-            Some(pending)
-        });
+        let busy = self.conns.busy(id);
+        let found = busy.and_then(|Busy { traffic, pools, .. }| traffic.answered(&mut pools.requests, raw));
         let Some(pending) = found else {
             // BEP 6 asks to close on a reject of what was never requested.
             return self.violation(id, Violation::UnrequestedBlock, now);
@@ -293,10 +294,8 @@ impl Peer {
         self.stats.downloaded += u64::from(raw.length);
         let Some(conn) = self.conns.get(id) else { return };
         let (fast, source) = (conn.fast, conn.addr.ip());
-        let found = self.conns.busy(id).and_then(|(conn, traffic)| {
-            let at = traffic.requests.iter().position(|pending| RawBlock::from(pending.block) == raw)?;
-            let pending = traffic.requests.remove(at)?;
-            traffic.outstanding -= u32::from(!pending.dropped);
+        let found = self.conns.busy(id).and_then(|Busy { conn, traffic, pools }| {
+            let pending = traffic.answered(&mut pools.requests, raw)?;
             traffic.account_download(&self.config, now, raw.length, &pending);
             conn.snubbed = false;
             conn.refusals = conn.refusals.saturating_sub(1);
@@ -341,11 +340,16 @@ impl Peer {
         }
         for i in 0..self.conns.len() {
             let id = ConnId(i as u32);
-            let Some((conn, traffic)) = self.conns.busy(id) else { continue };
-            let asked =
-                traffic.requests.iter_mut().find(|pending| !pending.dropped && pending.block == block);
-            let Some(pending) = asked else { continue };
-            (pending.dropped, pending.cancelled) = (true, true);
+            let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { continue };
+            let asked = pools.requests.visit(traffic.requests, |pending| {
+                let live = pending.block == block && !pending.dropped;
+                pending.dropped |= live;
+                pending.cancelled |= live;
+                live
+            });
+            if !asked {
+                continue;
+            }
             traffic.outstanding -= 1;
             conn.dry = false;
             self.send(id, Message::Cancel(block.into()));
@@ -356,6 +360,7 @@ impl Peer {
     pub(crate) fn on_verified(&mut self, piece: PieceIndex, ok: bool, now: Instant) {
         let ok = ok || planted!(HashCheckSkipped);
         let Some(sources) = self.pieces.verified(piece, ok, &mut self.rng) else { return };
+        let sources: SmallVec<[IpAddr; 16]> = SmallVec::from_slice(sources);
         if ok {
             let cleared = self.cleared(&sources);
             self.emit(Output::Event(Event::PieceCompleted(piece)));

@@ -11,6 +11,7 @@
 
 mod ahead;
 mod announce;
+mod chain;
 mod config;
 mod connection;
 mod connections;

@@ -76,6 +76,8 @@ pub(crate) struct Pieces {
     pub availability: Availability,
     layout: Layout,
     begun: Vec<Begun>,
+    /// Pieces that were begun and are no more: their buffers are used again.
+    spare: Vec<Begun>,
     /// The piece of each of `begun`, close together: there are seldom more than a few.
     index: Vec<PieceIndex>,
     /// Begun pieces with a free block, oldest first.
@@ -88,7 +90,15 @@ impl Pieces {
         for piece in have.iter(&layout) {
             availability.close(piece);
         }
-        Self { layout, have, availability, begun: Vec::new(), index: Vec::new(), partial: Vec::new() }
+        Self {
+            layout,
+            have,
+            availability,
+            begun: Vec::new(),
+            spare: Vec::new(),
+            index: Vec::new(),
+            partial: Vec::new(),
+        }
     }
 
     /// Asks for the memory of the lists of begun pieces.
@@ -200,7 +210,11 @@ impl Pieces {
     fn begin(&mut self, piece: PieceIndex) {
         self.availability.close(piece);
         let blocks = self.layout.blocks_in(piece);
-        let state = SmallVec::from_elem(0, blocks as usize);
+        let (mut state, mut sources) =
+            self.spare.pop().map(|used| (used.state, used.sources)).unwrap_or_default();
+        state.clear();
+        state.resize(blocks as usize, 0);
+        sources.clear();
         self.index.push(piece);
         self.begun.push(Begun {
             piece,
@@ -209,7 +223,7 @@ impl Pieces {
             received: 0,
             exclusive: None,
             of_seed: false,
-            sources: SmallVec::new(),
+            sources,
             verifying: false,
         });
         self.partial.push(piece);
@@ -331,7 +345,7 @@ impl Pieces {
     }
 
     /// The verdict on a piece. Returns who sent it; `None` if no verdict was due.
-    pub fn verified(&mut self, piece: PieceIndex, ok: bool, rng: &mut Rng) -> Option<SmallVec<[IpAddr; 2]>> {
+    pub fn verified(&mut self, piece: PieceIndex, ok: bool, rng: &mut Rng) -> Option<&[IpAddr]> {
         if !self.begun_of(piece)?.verifying {
             return None;
         }
@@ -349,7 +363,8 @@ impl Pieces {
                 self.availability.open(good, rng);
             }
         }
-        Some(begun.sources)
+        self.spare.push(begun);
+        self.spare.last().map(|begun| begun.sources.as_slice())
     }
 
     /// From how many connections `block` is requested; `None` if it is received, or its piece not begun.

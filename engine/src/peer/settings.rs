@@ -14,6 +14,7 @@ use crate::time::Instant;
 use crate::wire::Message;
 
 use super::Peer;
+use super::connections::Busy;
 use super::priority::priority;
 use super::seam::{DisconnectReason, Output};
 
@@ -41,8 +42,8 @@ impl Peer {
     }
 
     fn cancel_requests(&mut self, id: ConnId) {
-        let Some((_, traffic)) = self.conns.busy(id) else { return };
-        let asked = traffic.requests.iter().filter(|pending| !pending.dropped);
+        let Some(Busy { traffic, pools, .. }) = self.conns.busy(id) else { return };
+        let asked = pools.requests.iter(traffic.requests).filter(|pending| !pending.dropped);
         let asked: Vec<_> = asked.map(|pending| pending.block).collect();
         for block in asked {
             self.emit(Output::Send { conn: id, message: Message::Cancel(block.into()) });

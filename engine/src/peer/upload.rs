@@ -11,6 +11,7 @@ use crate::wire::{Message, RawBlock};
 
 use super::Peer;
 use super::connection::Connection;
+use super::connections::Busy;
 use super::seam::{Output, Violation};
 
 impl Peer {
@@ -48,9 +49,9 @@ impl Peer {
         let choked = conn.am_choking && !planted!(ServedWhileChoked);
         let serve = have && (!choked || (fast && self.is_allowed(id, block.piece())));
         if serve {
-            let Some((_, traffic)) = self.conns.active(id, now) else { return };
+            let Some(Busy { traffic, pools, .. }) = self.conns.active(id, now) else { return };
             if traffic.uploads.len() + traffic.reading.len() < self.config.max_queued as usize {
-                traffic.uploads.push_back(block);
+                pools.blocks.push_back(&mut traffic.uploads, block);
                 self.pump(id, now);
             } else if fast {
                 self.send(id, Message::Reject(raw));
@@ -78,15 +79,10 @@ impl Peer {
         if planted!(CancelIgnored) {
             return;
         }
-        let Some((conn, traffic)) = self.conns.busy(id) else { return };
+        let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
         let is = |block: &BlockRef| RawBlock::from(*block) == raw;
-        let found = if let Some(at) = traffic.uploads.iter().position(is) {
-            traffic.uploads.remove(at)
-        } else if let Some(at) = traffic.reading.iter().position(is) {
-            traffic.reading.remove(at)
-        } else {
-            None
-        };
+        let waiting = pools.blocks.take(&mut traffic.uploads, is);
+        let found = waiting.or_else(|| pools.blocks.take(&mut traffic.reading, is));
         // BEP 6: a cancelled request is answered too, unless its block is on its way.
         if found.is_some() && conn.fast {
             self.send(id, Message::Reject(raw));
@@ -96,25 +92,28 @@ impl Peer {
 
     /// Hands the network as much as the watermark allows.
     pub(crate) fn pump(&mut self, id: ConnId, now: Instant) {
-        let Some((_, traffic)) = self.conns.busy(id) else { return };
+        let Some(Busy { traffic, pools, .. }) = self.conns.busy(id) else { return };
         if traffic.uploads.is_empty() {
             return;
         }
+        let blocks = &mut pools.blocks;
         let watermark =
             if planted!(WatermarkIgnored) { u32::MAX } else { traffic.send_watermark(&self.config, now) };
-        let mut ahead = traffic.unsent + traffic.reading.iter().map(|block| block.length()).sum::<u32>();
+        let reading = blocks.iter(traffic.reading).map(|block| block.length()).sum::<u32>();
+        let mut ahead = traffic.unsent + reading;
         while ahead < watermark {
-            let Some(block) = traffic.uploads.pop_front() else { break };
+            let Some(block) = blocks.pop_front(&mut traffic.uploads) else { break };
             ahead += block.length();
-            traffic.reading.push_back(block);
+            blocks.push_back(&mut traffic.reading, block);
             self.outputs.push_back(Output::ReadBlock { conn: id, block });
         }
     }
 
     pub(crate) fn on_block_read(&mut self, id: ConnId, block: BlockRef, data: Option<Bytes>, now: Instant) {
-        let Some((conn, traffic)) = self.conns.busy(id) else { return };
-        let Some(at) = traffic.reading.iter().position(|&reading| reading == block) else { return };
-        traffic.reading.remove(at);
+        let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
+        if pools.blocks.take(&mut traffic.reading, |&reading| reading == block).is_none() {
+            return;
+        }
         match data.filter(|data| data.len() == block.length() as usize) {
             Some(data) => {
                 traffic.unsent += block.length();
@@ -132,7 +131,7 @@ impl Peer {
 
     pub(crate) fn on_sent(&mut self, id: ConnId, bytes: u32, now: Instant) {
         self.stats.uploaded += u64::from(bytes) * if planted!(BytesCountedTwice) { 2 } else { 1 };
-        let Some((_, traffic)) = self.conns.active(id, now) else { return };
+        let Some(Busy { traffic, .. }) = self.conns.active(id, now) else { return };
         traffic.unsent = traffic.unsent.saturating_sub(bytes);
         traffic.sent_since_unchoke += u64::from(bytes);
         traffic.up.add(now, u64::from(bytes), self.config.rate_window);
@@ -178,7 +177,7 @@ impl Peer {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.am_choking = false;
         conn.unchoked_at = now;
-        if let Some((_, traffic)) = self.conns.busy(id) {
+        if let Some(Busy { traffic, .. }) = self.conns.busy(id) {
             traffic.sent_since_unchoke = 0;
         }
         self.send(id, Message::Unchoke);
@@ -196,10 +195,10 @@ impl Peer {
             conn.am_choking = true;
             (conn.idle, conn.takes) = (false, 0);
         }
-        let Some((conn, traffic)) = self.conns.busy(id) else { return };
+        let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
         let mut refused = std::mem::take(&mut self.refused);
         for queue in [&mut traffic.reading, &mut traffic.uploads] {
-            queue.retain(|block| {
+            pools.blocks.retain(queue, |block| {
                 let keep = allowed.contains(&block.piece());
                 if !keep {
                     refused.push(*block);

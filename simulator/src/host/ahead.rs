@@ -10,19 +10,16 @@ use crate::queue::{Class, Event};
 use super::Host;
 use super::link::Handle;
 
-/// The bytes of a host that nearly every event touches: all but its generator, address and facts.
-const HOST_HEAD: usize = 320;
-/// Those of an actor: of its peer, which lies first, all but what membership and rounds need.
-const ACTOR_HEAD: usize = 512;
+/// The bytes of a host that nearly every event touches: its links, and of its peer all but what membership and rounds
+/// need.
+const HEAD: usize = 832;
 
 /// What is asked for, in steps of which each needs what the one before has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The host and the parcel.
     Host,
-    /// The peer, the link and the queue of the connection.
-    Peer,
-    /// The peer's connection.
+    /// The link and the queue of the connection, and the peer's part of it.
     Connection,
     /// What moves on it.
     Traffic,
@@ -32,7 +29,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// The steps, first to last.
-    pub const ALL: [Self; 5] = [Self::Host, Self::Peer, Self::Connection, Self::Traffic, Self::Requests];
+    pub const ALL: [Self; 4] = [Self::Host, Self::Connection, Self::Traffic, Self::Requests];
 }
 
 impl Host {
@@ -42,7 +39,7 @@ impl Host {
         let class = event.class();
         let comes = matches!(class, Class::Arrive | Class::Deliver);
         if step == Step::Host {
-            prefetch::head(self, HOST_HEAD);
+            prefetch::head(self, HEAD);
             if comes {
                 parcels.prefetch(event.arg);
             }
@@ -61,12 +58,11 @@ impl Host {
         let about = || if comes { parcels[event.arg].about() } else { About::Upload };
         match step {
             Step::Host => {}
-            Step::Peer => {
-                prefetch::head(&**actor, ACTOR_HEAD);
+            Step::Connection => {
                 self.links.prefetch(conn.0);
                 self.uplink.prefetch(conn.0);
+                actor.peer.prefetch(conn, about(), Ahead::Connection);
             }
-            Step::Connection => actor.peer.prefetch(conn, about(), Ahead::Connection),
             Step::Traffic => actor.peer.prefetch(conn, about(), Ahead::Traffic),
             Step::Requests => actor.peer.prefetch(conn, about(), Ahead::Requests),
         }

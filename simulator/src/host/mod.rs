@@ -42,10 +42,8 @@ pub(crate) struct Facts {
 
 /// See the module. Laid out by how often a part is touched.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Host {
-    /// None before it joins and after it has left.
-    pub actor: Option<Box<Actor>>,
     links: Links,
     downlink: Downlink,
     digest: HostDigest,
@@ -59,6 +57,8 @@ pub(crate) struct Host {
     /// It leaves at this very moment: nothing more is sent.
     leaving: bool,
     pub id: u32,
+    /// None before it joins and after it has left.
+    pub actor: Option<Actor>,
     /// Index into the specification's groups.
     pub group: u32,
     /// Numbers of its own events that belong to no connection.
@@ -181,7 +181,7 @@ impl Host {
             ctx.shared.spec.groups[self.group as usize].up,
         );
         let complete = actor.peer.is_complete();
-        self.actor = Some(Box::new(actor));
+        self.actor = Some(actor);
         let abort = ctx.shared.spec.groups[self.group as usize].abort_rate;
         if abort > 0.0 && !complete {
             let after = crate::population::exponential(&mut self.rng, 1.0 / abort);
@@ -256,7 +256,7 @@ impl Host {
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
-                ctx.queue.push(event.with(self.id, parcel));
+                ctx.post(event.with(self.id, parcel));
             }
             Output::Event(event) => self.observe(event, ctx),
         }
@@ -378,7 +378,7 @@ impl Host {
         let at = link.last_arrival.max(ctx.now + way);
         let number = link.next_number();
         let event = Event::new(at, self.id, Class::Closed, slot, number, link.remote);
-        ctx.queue.push(event.with(link.remote_handle.0, 0));
+        ctx.post(event.with(link.remote_handle.0, 0));
         self.uplink.clear(slot, ctx.parcels);
         self.links.close(slot);
     }

@@ -36,7 +36,7 @@ impl Host {
             };
             let number = self.next_number();
             let answer = Event::new(ctx.now + wait, self.id, Class::Answer, 0, number, event.src);
-            return ctx.queue.push(answer.with(event.arg, NONE));
+            return ctx.post(answer.with(event.arg, NONE));
         }
         let port = EPHEMERAL + (Handle(event.arg).slot() % 16_384) as u16;
         let addr = SocketAddr::new(super::address_of(event.src).ip(), port);
@@ -53,7 +53,7 @@ impl Host {
             link.last_arrival = ctx.now + way;
             let number = link.next_number();
             let answer = Event::new(ctx.now + way, self.id, Class::Answer, handle.slot(), number, event.src);
-            ctx.queue.push(answer.with(event.arg, handle.0));
+            ctx.post(answer.with(event.arg, handle.0));
         }
         self.feed(Input::Connected { conn: ConnId(handle.slot()), addr, outgoing: false }, ctx);
     }
@@ -68,7 +68,7 @@ impl Host {
                 let at = ctx.now + ctx.shared.way(self.id, event.src, ctx.now);
                 let number = self.next_number();
                 let closed = Event::new(at, self.id, Class::Closed, 0, number, event.src);
-                ctx.queue.push(closed.with(event.arg, 0));
+                ctx.post(closed.with(event.arg, 0));
             }
             return;
         };

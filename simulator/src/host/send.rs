@@ -49,7 +49,7 @@ impl Host {
                 return ctx.queue.push(refusal.with(handle.0, NONE));
             }
             let event = Event::new(ctx.now + way, self.id, Class::Dial, handle.slot(), number, remote);
-            ctx.queue.push(event.with(0, handle.0));
+            ctx.post(event.with(0, handle.0));
         }
     }
 
@@ -159,7 +159,7 @@ impl Sender for Service<'_, '_> {
         self.ctx.parcels[parcel].first = arrival - (finish - start).min(arrival);
         let number = link.next_number();
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
-        self.ctx.queue.push(event.with(link.remote_handle.0, parcel));
+        self.ctx.post(event.with(link.remote_handle.0, parcel));
         if payload > 0 {
             debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));

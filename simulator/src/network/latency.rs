@@ -28,6 +28,16 @@ pub fn between(latency: &Latency, seed: Seed, a: u32, b: u32) -> Duration {
     }
 }
 
+/// The least one-way delay that any pair may have.
+pub fn least(latency: &Latency) -> Duration {
+    let least = match latency {
+        Latency::Constant(delay) => Some(*delay),
+        Latency::Uniform(from, to) => Some(*from.min(to)),
+        Latency::Quantiles(delays) | Latency::Matrix { delays, .. } => delays.iter().min().copied(),
+    };
+    least.unwrap_or_default().max(MIN_LATENCY)
+}
+
 /// The quantile at `q` in [0, 1), by linear interpolation.
 fn interpolate(quantiles: &[Duration], q: f64) -> Duration {
     let Some(last) = quantiles.len().checked_sub(1) else { return MIN_LATENCY };

@@ -53,7 +53,12 @@ pub fn run(spec: &Spec, seed: u64) -> record::Run {
 
 /// Runs with every check on, on a stack of choice.
 pub fn run_on(spec: &Spec, seed: u64, stack: Stack) -> record::Run {
-    let options = Options { stack, checks: true };
+    run_with(spec, seed, stack, 1)
+}
+
+/// Runs with every check on, its hosts shared by several threads.
+pub fn run_with(spec: &Spec, seed: u64, stack: Stack, threads: usize) -> record::Run {
+    let options = Options { stack, checks: true, threads };
     simulator::run(&Arc::new(spec.clone()), seed, options, None, |_| true).expect("it runs")
 }
 

@@ -87,7 +87,7 @@ impl Onlooker for Eyes {
 
 fn watched(faults: Vec<Fault>) -> (record::Run, Seen) {
     let (spec, eyes) = (Arc::new(swarm(faults)), Eyes::default());
-    let options = Options { stack: Stack::Message, checks: true };
+    let options = Options { stack: Stack::Message, checks: true, ..Options::default() };
     let run = run_watched(&spec, 3, options, Box::new(eyes.clone()), |_| true).unwrap();
     let seen = std::mem::take(&mut *eyes.0.lock().unwrap());
     (run, seen)

@@ -8,7 +8,7 @@ use simulator::Stack;
 use simulator::spec::{Arrival, Behaviour, Group, Latency, Leave, Spec, Transport};
 use simulator::validate::measure::unaccounted;
 
-use crate::common::{run, run_on};
+use crate::common::{run, run_on, run_with};
 
 const SEC: Duration = Duration::from_secs(1);
 
@@ -127,6 +127,22 @@ fn the_same_seed_gives_the_same_run_on_either_stack() {
         let wire = run_on(&spec, seed, Stack::Wire);
         assert_eq!(message.digest, wire.digest, "seed {seed}: message and wire");
         assert_eq!(message.peers, wire.peers, "seed {seed}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_makes_the_same_run() {
+    for seed in 2000..2016 {
+        let mut spec = swarm(seed);
+        let behaviour = [Behaviour::Honest, Behaviour::Polluter, Behaviour::Liar][seed as usize % 3];
+        spec.groups.push(Group { behaviour, ..Group::leechers("more", 3, 200_000, None) });
+        spec.time_limit = 900 * SEC;
+        let stack = if seed % 4 == 0 { Stack::Wire } else { Stack::Message };
+        let [one, rest @ ..] = [1, 2, 3, 8].map(|threads| run_with(&spec, seed, stack, threads));
+        for (other, threads) in rest.into_iter().zip([2, 3, 8]) {
+            assert_eq!(one.digest, other.digest, "seed {seed}: {threads} threads");
+            assert_eq!(one, other, "seed {seed}: {threads} threads");
+        }
     }
 }
 

@@ -22,7 +22,7 @@ fn recorded(spec: &Arc<Spec>, seed: u64, peer: usize, stack: Stack) -> Vec<Heard
             Seam::Output(output) => heard.last_mut().expect("told first").2.push(format!("{output:?}")),
         }
     });
-    let options = Options { stack, checks: true };
+    let options = Options { stack, checks: true, ..Options::default() };
     simulator::run(spec, seed, options, Some(Watch { peer, observer }), |_| true).unwrap();
     std::mem::take(&mut *heard.lock().unwrap())
 }

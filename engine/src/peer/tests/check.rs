@@ -24,7 +24,7 @@ impl Peer {
                 assert!(self.sources.contains(&id), "{id:?} is no source");
             }
             let Some(traffic) = self.conns.traffic_of(conn) else { continue };
-            let live = || traffic.requests.iter().filter(|pending| !pending.dropped);
+            let live = || self.conns.requests(traffic).filter(|pending| !pending.dropped);
             assert_eq!(live().count(), traffic.outstanding as usize, "{id:?}: outstanding");
             for Pending { block, .. } in live() {
                 assert!(!have.contains(block.piece()), "{id:?} is asked for {block:?}, which is had");
@@ -52,7 +52,7 @@ impl Peer {
             for n in 0..self.torrent.layout.blocks_in(piece) {
                 let Some(block) = self.torrent.layout.nth_block(piece, n) else { continue };
                 let asked = self.conns.iter().filter_map(|(_, conn)| self.conns.traffic_of(conn));
-                let pending = asked.flat_map(|traffic| &traffic.requests);
+                let pending = asked.flat_map(|traffic| self.conns.requests(traffic));
                 let copies = pending.filter(|pending| !pending.dropped && pending.block == block).count();
                 let kept = self.pieces.copies_of(block).unwrap_or(0);
                 assert_eq!(usize::from(kept), copies, "requests of {block:?}");

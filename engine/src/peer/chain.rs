@@ -1,0 +1,218 @@
+//! Many short queues in one table: what is requested over each connection of a peer, and what is requested of us. A
+//! buffer for each would hold the most that its connection ever had, and lie anywhere; a peer's connections take turns,
+//! so that one table for all is small, and what one event has brought into the cache serves the next.
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// One queue in a [`Pool`]: 8 bytes. The last node names the first, so that both ends are at hand.
+///
+/// A chain belongs to the pool that its first value was put into; it is to be cleared before it is let go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    tail: u32,
+    len: u32,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { tail: NONE, len: 0 }
+    }
+}
+
+impl Chain {
+    /// Values in it.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node<T> {
+    value: T,
+    next: u32,
+}
+
+/// The table. See the module.
+#[derive(Debug)]
+pub(crate) struct Pool<T> {
+    nodes: Vec<Node<T>>,
+    /// The first of the nodes that are in no chain.
+    free: u32,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), free: NONE }
+    }
+}
+
+impl<T: Copy> Pool<T> {
+    /// Asks for the memory of a chain's end.
+    #[inline]
+    pub fn prefetch(&self, chain: Chain) {
+        prefetch::element(&self.nodes, chain.tail as usize);
+    }
+
+    fn insert(&mut self, value: T) -> u32 {
+        let node = Node { value, next: NONE };
+        match self.nodes.get_mut(self.free as usize) {
+            Some(place) => {
+                let at = self.free;
+                self.free = std::mem::replace(place, node).next;
+                at
+            }
+            None => {
+                super::connections::grow(&mut self.nodes);
+                self.nodes.push(node);
+                self.nodes.len() as u32 - 1
+            }
+        }
+    }
+
+    pub fn push_back(&mut self, chain: &mut Chain, value: T) {
+        let at = self.insert(value);
+        let first = match self.nodes.get_mut(chain.tail as usize) {
+            Some(last) => std::mem::replace(&mut last.next, at),
+            None => at,
+        };
+        self.nodes[at as usize].next = first;
+        chain.tail = at;
+        chain.len += 1;
+    }
+
+    /// Takes the node out that stands behind `before`.
+    fn remove_after(&mut self, chain: &mut Chain, before: u32) -> T {
+        let at = self.nodes[before as usize].next;
+        let Node { value, next } = self.nodes[at as usize];
+        self.nodes[at as usize].next = self.free;
+        self.free = at;
+        chain.len -= 1;
+        if chain.len == 0 {
+            chain.tail = NONE;
+        } else {
+            self.nodes[before as usize].next = next;
+            if chain.tail == at {
+                chain.tail = before;
+            }
+        }
+        value
+    }
+
+    pub fn pop_front(&mut self, chain: &mut Chain) -> Option<T> {
+        (!chain.is_empty()).then(|| self.remove_after(chain, chain.tail))
+    }
+
+    /// Takes the first value out that is `wanted`.
+    pub fn take(&mut self, chain: &mut Chain, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let mut before = chain.tail;
+        for _ in 0..chain.len {
+            let at = self.nodes[before as usize].next;
+            if wanted(&self.nodes[at as usize].value) {
+                return Some(self.remove_after(chain, before));
+            }
+            before = at;
+        }
+        None
+    }
+
+    /// The values, first to last.
+    pub fn iter(&self, chain: Chain) -> impl Iterator<Item = &T> {
+        let mut at = chain.tail;
+        (0..chain.len).map(move |_| {
+            at = self.nodes[at as usize].next;
+            &self.nodes[at as usize].value
+        })
+    }
+
+    /// Shows each value, first to last, until `done` says so of one.
+    pub fn visit(&mut self, chain: Chain, mut done: impl FnMut(&mut T) -> bool) -> bool {
+        let mut at = chain.tail;
+        (0..chain.len).any(|_| {
+            at = self.nodes[at as usize].next;
+            done(&mut self.nodes[at as usize].value)
+        })
+    }
+
+    /// Keeps of the values those that `keep` says.
+    pub fn retain(&mut self, chain: &mut Chain, mut keep: impl FnMut(&T) -> bool) {
+        let mut before = chain.tail;
+        for _ in 0..chain.len {
+            let at = self.nodes[before as usize].next;
+            if keep(&self.nodes[at as usize].value) {
+                before = at;
+            } else {
+                self.remove_after(chain, before);
+            }
+        }
+    }
+
+    pub fn clear(&mut self, chain: &mut Chain) {
+        self.retain(chain, |_| false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn a_chain_is_8_bytes() {
+        assert_eq!(size_of::<Chain>(), 8);
+    }
+
+    proptest! {
+        /// Three chains in one pool behave as three queues, and the pool is no longer than what they held at most.
+        #[test]
+        fn chains_are_queues(steps in prop::collection::vec((0usize..3, 0u8..7, 0u32..6), 0..200)) {
+            let mut pool = Pool::default();
+            let (mut chains, mut queues) = ([Chain::default(); 3], [const { VecDeque::new() }; 3]);
+            let mut most = 0;
+            for (which, step, value) in steps {
+                let (chain, queue) = (&mut chains[which], &mut queues[which]);
+                match step {
+                    0..3 => {
+                        pool.push_back(chain, value);
+                        queue.push_back(value);
+                    }
+                    3 => prop_assert_eq!(pool.pop_front(chain), queue.pop_front()),
+                    4 => {
+                        let at = queue.iter().position(|&known| known == value);
+                        let expected = at.and_then(|at| queue.remove(at));
+                        prop_assert_eq!(pool.take(chain, |&known| known == value), expected);
+                    }
+                    5 => {
+                        pool.retain(chain, |&known| known > value);
+                        queue.retain(|&known| known > value);
+                    }
+                    _ => {
+                        let found = pool.visit(*chain, |known| {
+                            let found = *known == value;
+                            *known += u32::from(found);
+                            found
+                        });
+                        let in_queue = queue.iter_mut().find(|known| **known == value);
+                        prop_assert_eq!(found, in_queue.map(|known| *known += 1).is_some());
+                    }
+                }
+                most = most.max(queues.iter().map(VecDeque::len).sum::<usize>());
+                for (chain, queue) in chains.iter().zip(&queues) {
+                    prop_assert_eq!(chain.len(), queue.len());
+                    prop_assert!(pool.iter(*chain).eq(queue));
+                }
+                prop_assert!(pool.nodes.len() <= most);
+            }
+            chains.iter_mut().for_each(|chain| pool.clear(chain));
+            prop_assert!(chains.iter().all(|chain| chain.is_empty()));
+        }
+    }
+}
