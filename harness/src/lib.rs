@@ -1,3 +1,4 @@
-//! The protocol test harness. So far: [`conduct`], what a peer may say and when.
+//! The protocol test harness: [`conduct`], what a peer may say and when, and [`fuzz`], dialogues made to break it.
 
 pub mod conduct;
+pub mod fuzz;

@@ -28,6 +28,8 @@ pub(crate) struct Pending {
     /// We no longer count on it: cancelled, or given to others when the remote was snubbed. Its block may
     /// still come.
     pub dropped: bool,
+    /// The remote was told so.
+    pub cancelled: bool,
 }
 
 /// How far a connection is.
@@ -252,6 +254,18 @@ impl Traffic {
         self.requests = old.requests;
         self.uploads = old.uploads;
         self.reading = old.reading;
+    }
+
+    /// Before a block is asked for: whether the remote owes it from an earlier request that it was not told to
+    /// forget. From here on it is.
+    pub fn forget(&mut self, block: BlockRef) -> bool {
+        // None is dropped but after a snub or in endgame.
+        if self.requests.len() == self.outstanding as usize {
+            return false;
+        }
+        let owed = |pending: &&mut Pending| pending.block == block && !pending.cancelled;
+        let owed = self.requests.iter_mut().find(owed);
+        owed.map(|pending| pending.cancelled = true).is_some()
     }
 
     /// Before a request more: of those that we no longer count on the oldest is forgotten if there are too

@@ -78,8 +78,12 @@ impl Peer {
             if traffic.outstanding == 0 && !conn.snubbed {
                 traffic.last_block = now;
             }
+            // To ask again without a word would be to ask for it twice.
+            if traffic.forget(block) {
+                self.outputs.push_back(Output::Send { conn: id, message: Message::Cancel(block.into()) });
+            }
             traffic.limit_dropped();
-            traffic.requests.push_back(Pending { block, sent_at: now, dropped: false });
+            traffic.requests.push_back(Pending { block, sent_at: now, dropped: false, cancelled: false });
             traffic.outstanding += 1;
             conn.spoke = true;
             self.outputs.push_back(Output::Send { conn: id, message: Message::Request(block.into()) });
@@ -324,7 +328,7 @@ impl Peer {
             let asked =
                 traffic.requests.iter_mut().find(|pending| !pending.dropped && pending.block == block);
             let Some(pending) = asked else { continue };
-            pending.dropped = true;
+            (pending.dropped, pending.cancelled) = (true, true);
             traffic.outstanding -= 1;
             conn.dry = false;
             self.send(id, Message::Cancel(block.into()));

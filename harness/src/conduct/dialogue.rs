@@ -1,6 +1,6 @@
 //! One connection as one end sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::layout::BLOCK;
 use engine::wire::{Handshake, Message, RawBlock};
@@ -26,10 +26,10 @@ struct End {
     interested: bool,
     /// Pieces that the other may have while it is choked (BEP 6).
     allows: BTreeSet<u32>,
-    /// What it has asked for and the other has not answered.
-    asked: BTreeSet<Block>,
-    /// What it has cancelled and the other may answer yet.
-    cancelled: BTreeSet<Block>,
+    /// What it has asked for and the other has not answered, and how often.
+    asked: BTreeMap<Block, u32>,
+    /// What it has cancelled and the other may answer yet, and how often.
+    cancelled: BTreeMap<Block, u32>,
 }
 
 impl End {
@@ -41,8 +41,8 @@ impl End {
             choking: true,
             interested: false,
             allows: BTreeSet::new(),
-            asked: BTreeSet::new(),
-            cancelled: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            cancelled: BTreeMap::new(),
         }
     }
 
@@ -74,16 +74,37 @@ impl End {
         }
     }
 
-    /// It no longer wants `block`, which may come all the same.
-    fn cancel(&mut self, block: Block) {
-        if self.asked.remove(&block) {
-            self.cancelled.insert(block);
+    /// It asks for `block`. Twice is a fault of its own, and two answers are none.
+    fn ask(&mut self, block: Block) {
+        *self.asked.entry(block).or_default() += 1;
+    }
+
+    /// It asks for `block` once less: whether it did at all.
+    fn ask_less(&mut self, block: &Block) -> bool {
+        match self.asked.get_mut(block) {
+            Some(1) => self.asked.remove(block).is_some(),
+            Some(times) => {
+                *times -= 1;
+                true
+            }
+            None => false,
         }
     }
 
-    /// An answer to `block`: whether one was due.
-    fn answered(&mut self, block: &Block) -> bool {
-        self.asked.remove(block) || self.cancelled.remove(block)
+    /// It no longer wants `block`, which may come all the same.
+    fn cancel(&mut self, block: Block) {
+        if self.ask_less(&block) {
+            *self.cancelled.entry(block).or_default() += 1;
+        }
+    }
+
+    /// An answer to `block`, if one was due: to what was asked first, which is what was cancelled.
+    fn answered(&mut self, block: &Block) {
+        match self.cancelled.get_mut(block) {
+            Some(1) => drop(self.cancelled.remove(block)),
+            Some(times) => *times -= 1,
+            None => drop(self.ask_less(block)),
+        }
     }
 }
 
@@ -118,10 +139,7 @@ impl Dialogue {
     pub fn heard(&mut self, message: &Message, layout: &Layout) {
         self.they.note(message, layout);
         match message {
-            Message::Request(raw) => {
-                self.they.cancelled.remove(&key(raw));
-                self.they.asked.insert(key(raw));
-            }
+            Message::Request(raw) => self.they.ask(key(raw)),
             Message::Cancel(raw) => {
                 // BEP 6 wants an answer all the same; BEP 3 a block only if it is on its way.
                 self.they.cancel(key(raw));
@@ -145,9 +163,7 @@ impl Dialogue {
         let verdict = self.judge(message, layout);
         self.we.note(message, layout);
         match message {
-            Message::Request(raw) => {
-                self.we.asked.insert(key(raw));
-            }
+            Message::Request(raw) => self.we.ask(key(raw)),
             Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
                 self.they.answered(&(*piece, *begin, data.len() as u32));
@@ -194,7 +210,7 @@ impl Dialogue {
             Message::Choke => hold(!self.we.choking, Rule::ChokeChanges),
             Message::Unchoke => hold(self.we.choking, Rule::ChokeChanges),
             Message::Request(raw) => self.judge_request(raw, layout),
-            Message::Cancel(raw) => hold(self.we.asked.contains(&key(raw)), Rule::CancelAsked),
+            Message::Cancel(raw) => hold(self.we.asked.contains_key(&key(raw)), Rule::CancelAsked),
             Message::Piece { piece, begin, data } => {
                 let had = layout.piece(*piece).is_some_and(|piece| self.we.pieces.contains(piece));
                 hold(had, Rule::PieceHad)?;
@@ -214,7 +230,7 @@ impl Dialogue {
     }
 
     fn waits_for(&self, block: &Block) -> bool {
-        self.they.asked.contains(block) || self.they.cancelled.contains(block)
+        self.they.asked.contains_key(block) || self.they.cancelled.contains_key(block)
     }
 
     fn judge_request(&self, raw: &RawBlock, layout: &Layout) -> Result<(), Rule> {
@@ -234,7 +250,7 @@ impl Dialogue {
         if !self.we.interested {
             return Err(Rule::RequestInterested);
         }
-        if self.we.asked.contains(&key(raw)) {
+        if self.we.asked.contains_key(&key(raw)) {
             return Err(Rule::RequestOnce);
         }
         Ok(())

@@ -56,6 +56,26 @@ fn what_stays_snubbed_is_dropped_as_stalled() {
 }
 
 #[test]
+fn what_a_snubbed_remote_owes_is_cancelled_before_it_is_asked_for_again() {
+    let mut bench = Setup::leech(1).with(|config| config.endgame = false).bench();
+    let (two, asked) = bench.source(2, true);
+    assert_eq!(asked, blocks(0..1));
+    let mut said = Vec::new();
+    until(&mut bench, 80, |outputs| {
+        said.extend(sent(outputs, two));
+        !requests(outputs, two).is_empty()
+    });
+    // Nobody else has it. To ask twice without a word would be to get it twice.
+    let again = said.iter().position(|message| matches!(message, Message::Request(_))).unwrap();
+    let Message::Request(block) = said[again] else { unreachable!() };
+    assert_eq!(said[..again].iter().filter(|message| **message == Message::Cancel(block)).count(), 1);
+    // It answers both by the letter: a refusal of the first, then the block.
+    assert_eq!(closed(&bench.say(two, Message::Reject(block))), []);
+    assert_eq!(closed(&bench.give(two, block)), []);
+    assert_eq!(bench.peer.stats().wasted, 0);
+}
+
+#[test]
 fn choking_and_unchoking_does_not_hold_requests_for_ever() {
     // With the fast extension a choke leaves requests open; who never answers them is snubbed all the same.
     let mut bench = Setup::leech(2).with(|config| config.endgame = false).bench();
