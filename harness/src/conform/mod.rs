@@ -12,6 +12,8 @@
 pub mod arm;
 pub mod case;
 pub mod cases;
+pub mod report;
 pub mod run;
 pub mod subject;
+pub mod suite;
 pub mod talk;

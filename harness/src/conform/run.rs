@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::arm::Arm;
 use super::case::{Case, Finding, Halt, Reaction, Requirement, Role, Verdict};
@@ -10,16 +10,16 @@ use super::talk::{PLAIN, Talk};
 use engine::Message;
 
 /// What came of a case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Result {
     /// Its name.
-    pub id: &'static str,
+    pub id: String,
     /// Where the specification says so.
-    pub section: &'static str,
+    pub section: String,
     /// How binding it is.
     pub requirement: Requirement,
     /// What is required.
-    pub description: &'static str,
+    pub description: String,
     /// What is made of it.
     pub verdict: Verdict,
     /// What the target did.
@@ -45,10 +45,10 @@ impl Result {
 
     fn new(case: &Case, verdict: Verdict, finding: Option<&Finding>, note: String, took: Duration) -> Self {
         Self {
-            id: case.id,
-            section: case.section,
+            id: case.id.to_owned(),
+            section: case.section.to_owned(),
             requirement: case.requirement,
-            description: case.description,
+            description: case.description.to_owned(),
             verdict,
             reaction: finding.and_then(|finding| finding.reaction),
             after: finding.and_then(|finding| finding.after).map(|after| after.as_secs_f64()),
@@ -81,6 +81,10 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
     if verdict == Verdict::Skip {
         return result(verdict, note, arm);
     }
+    if arm.is_over() {
+        return result(Verdict::Stuck, "it took longer than a case may".to_owned(), arm);
+    }
+    arm.grace();
     match healthy(case, arm) {
         Ok(()) => result(verdict, note, arm),
         Err(why) => match arm.death() {

@@ -514,6 +514,11 @@ impl Arm for Memory {
         }
     }
 
+    fn stop(&mut self) -> Result<(), NotHere> {
+        self.feed(Input::Stop);
+        Ok(())
+    }
+
     fn death(&mut self) -> Option<String> {
         None
     }

@@ -4,6 +4,7 @@
 //! - [`socket`]: any client over TCP and UDP.
 
 pub mod memory;
+mod serving;
 pub mod socket;
 mod tracker;
 
@@ -106,6 +107,17 @@ pub trait Arm {
 
     /// Answers it.
     fn answer(&mut self, ticket: usize, answer: Answer) -> Result<(), NotHere>;
+
+    /// Asks the target to leave.
+    fn stop(&mut self) -> Result<(), NotHere>;
+
+    /// Whether the case has had its time.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Gives time for what comes after the case.
+    fn grace(&mut self) {}
 
     /// Why the target is no more, if so.
     fn death(&mut self) -> Option<String>;

@@ -11,6 +11,11 @@ pub fn all() -> Vec<Case> {
     [bep3_handshake::CASES, bep3_request::CASES].concat()
 }
 
+/// Where a case is among all; after them if it is none of them.
+pub fn place(id: &str) -> usize {
+    all().iter().position(|case| case.id == id).unwrap_or(usize::MAX)
+}
+
 /// A line of a table.
 const fn case(
     id: &'static str,
