@@ -1,18 +1,21 @@
 //! What can be typed, as types. Nothing is looked up or decided here.
 
+mod conform;
 mod live;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use conform::Conform;
 pub use live::{Client, Get, Seed, Tracker};
 
 /// Said at the end of every help.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
-  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive
+  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive,
+       conform found a must broken
   2    what was given is wrong: the command line, a scenario, a file's content, or a file that is not there
   3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";
@@ -62,6 +65,8 @@ pub enum Command {
     Get(Get),
     /// Be a tracker, over HTTP and UDP
     Tracker(Tracker),
+    /// Test a BitTorrent client's conformance to the protocol
+    Conform(Conform),
 }
 
 /// `run`.

@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("harness", &["engine"]),
     ("reports", &["record"]),
     ("live", &["client", "engine", "record", "simulator"]),
-    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports"]),
+    ("swarmlab", &["engine", "client", "harness", "live", "record", "simulator", "reports"]),
 ];
 
 /// What the pure crates must never reach, directly or not.

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod compare;
+mod conform;
 mod create;
 mod list;
 mod live;
@@ -41,6 +42,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Seed(args) => live::seed::seed(&args, &mut out),
         Command::Get(args) => live::get::get(&args, &mut out),
         Command::Tracker(args) => live::tracker::tracker(&args, &mut out),
+        Command::Conform(args) => conform::conform(&args, &mut out),
     };
     // What was printed before an error is printed before it.
     let flushed = out.flush();

@@ -1,0 +1,29 @@
+//! The cases, a file for each area. A case is written once and knows nothing of the arm that it runs on.
+
+mod bep3_handshake;
+mod bep3_request;
+
+use super::case::{Case, Outcome, Requirement, Setup};
+use super::talk::Talk;
+
+/// All of them, in the order in which they are reported.
+pub fn all() -> Vec<Case> {
+    [bep3_handshake::CASES, bep3_request::CASES].concat()
+}
+
+/// Where a case is among all; after them if it is none of them.
+pub fn place(id: &str) -> usize {
+    all().iter().position(|case| case.id == id).unwrap_or(usize::MAX)
+}
+
+/// A line of a table.
+const fn case(
+    id: &'static str,
+    section: &'static str,
+    requirement: Requirement,
+    description: &'static str,
+    setup: Setup,
+    run: fn(&mut Talk<'_>) -> Outcome,
+) -> Case {
+    Case { id, section, requirement, description, setup, run }
+}
