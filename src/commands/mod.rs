@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod conform;
 mod create;
+mod fuzz;
 mod list;
 mod live;
 mod replay;
@@ -43,6 +44,7 @@ pub fn run(command: Command) -> Outcome {
         Command::Get(args) => live::get::get(&args, &mut out),
         Command::Tracker(args) => live::tracker::tracker(&args, &mut out),
         Command::Conform(args) => conform::conform(&args, &mut out),
+        Command::Fuzz(args) => fuzz::fuzz(&args, &mut out),
     };
     // What was printed before an error is printed before it.
     let flushed = out.flush();

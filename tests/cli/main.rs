@@ -3,6 +3,7 @@
 mod client;
 mod errors;
 mod formats;
+mod fuzz;
 mod interrupt;
 mod live;
 mod readme;

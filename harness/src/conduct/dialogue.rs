@@ -59,7 +59,12 @@ impl End {
                 }
             }
             Message::Bitfield(bytes) => {
-                if let Ok(pieces) = Bitfield::from_wire(layout, bytes) {
+                // One that is late adds, as it does in every client: nothing is taken back.
+                let had = self.pieces.clone();
+                if let Ok(mut pieces) = Bitfield::from_wire(layout, bytes) {
+                    had.iter(layout).for_each(|piece| {
+                        pieces.insert(piece);
+                    });
                     self.pieces = pieces;
                 }
             }

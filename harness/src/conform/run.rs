@@ -95,7 +95,7 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
 }
 
 /// A new connection is answered, and a seed serves a block.
-fn healthy(case: &Case, arm: &mut dyn Arm) -> std::result::Result<(), String> {
+pub(crate) fn healthy(case: &Case, arm: &mut dyn Arm) -> std::result::Result<(), String> {
     if matches!(case.setup.role, Role::File(_)) {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! Many dialogues from one seed, and what is done with those that show something.
 
+use std::sync::Arc;
+
 use engine::Seed;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -7,8 +9,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::dialogue::{Dialogue, Role};
 use super::finding::Finding;
 use super::memory::Memory;
-use super::mutate::{any_dialogue, mutated};
+use super::mutate::mutated_about;
 use super::shrink::shrink;
+use super::subject::Subject;
 
 /// Who dialogues are held with.
 pub trait Arm {
@@ -56,15 +59,22 @@ impl Found {
 }
 
 /// See the module.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Campaign {
     /// What every dialogue is drawn from, with its number.
     pub seed: u64,
-    /// The only role of the peer that is spoken to, if there is but one.
-    pub role: Option<Role>,
+    /// The roles that the peer that is spoken to can have, in turn.
+    pub roles: Vec<Role>,
+    /// The torrent that all dialogues are about; `None`: several of ours.
+    pub about: Option<Arc<Subject>>,
 }
 
 impl Campaign {
+    /// Of the engine in all roles, about torrents of ours.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, roles: Role::ALL.to_vec(), about: None }
+    }
+
     /// The dialogue of this number.
     pub fn draw(&self, number: u64) -> Option<Dialogue> {
         let mut seed = [0; 32];
@@ -74,27 +84,33 @@ impl Campaign {
         }
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        match self.role {
-            Some(role) => Some(mutated(role).new_tree(&mut runner).ok()?.current()),
-            None => Some(any_dialogue().new_tree(&mut runner).ok()?.current()),
-        }
+        let role = *self.roles.get((number % self.roles.len().max(1) as u64) as usize)?;
+        let strategy = mutated_about(role, self.about.clone());
+        Some(strategy.new_tree(&mut runner).ok()?.current())
     }
 
-    /// Holds the dialogue of this number, and shrinks it if it shows something.
-    pub fn hold(&self, number: u64, arm: &mut dyn Arm) -> Result<Option<Found>, String> {
+    /// Holds the dialogue of this number, and cuts down what it shows if that is `worth` it.
+    pub fn hold(
+        &self,
+        number: u64,
+        arm: &mut dyn Arm,
+        worth: impl FnOnce(&Finding) -> bool,
+    ) -> Result<Option<Found>, String> {
         let Some(drawn) = self.draw(number) else { return Ok(None) };
         let Some(finding) = arm.hold(&drawn)? else { return Ok(None) };
+        if !worth(&finding) {
+            return Ok(Some(Found { number, finding, shrunk: drawn.clone(), drawn }));
+        }
         let tries = arm.tries();
-        let mut failed = None;
-        let shrunk = shrink(&drawn, tries, |candidate| match arm.hold(candidate) {
-            Ok(found) => found.is_some_and(|found| found.is_like(&finding)),
-            Err(error) => {
-                failed.get_or_insert(error);
-                false
+        // A client that could not be started shows nothing. In its own words what the shortest shows is said.
+        let mut last = finding;
+        let shrunk = shrink(&drawn, tries, |candidate| match arm.hold(candidate).ok().flatten() {
+            Some(found) if found.is_like(&last) => {
+                last = found;
+                true
             }
+            _ => false,
         });
-        // What the shortest one shows is said in its own words.
-        let finding = arm.hold(&shrunk).ok().flatten().unwrap_or(finding);
-        Ok(Some(Found { number, finding, drawn, shrunk }))
+        Ok(Some(Found { number, finding: last, drawn, shrunk }))
     }
 }

@@ -1,7 +1,7 @@
 //! Legal dialogues, as proptest strategies: what honest remotes of many kinds would say, at their own pace and across
 //! each other. [`mutate`](super::mutate) makes the others of them.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use engine::layout::BLOCK;
@@ -25,8 +25,9 @@ const PEX_HERE: u8 = 1;
 const SHAPES: [(u64, u32); 5] =
     [(270_000, 32 << 10), ((3 << 14) + 1, 16 << 10), (100_000, 100_000), (1, 16 << 10), (2_000_000, 1000)];
 
-static SUBJECTS: LazyLock<Vec<Subject>> =
-    LazyLock::new(|| SHAPES.iter().filter_map(|&(total, piece)| Subject::new(total, piece).ok()).collect());
+static SUBJECTS: LazyLock<Vec<Arc<Subject>>> = LazyLock::new(|| {
+    SHAPES.iter().filter_map(|&(total, piece)| Subject::new(total, piece).ok().map(Arc::new)).collect()
+});
 
 /// What one remote is like.
 #[derive(Clone, Debug)]
@@ -270,21 +271,42 @@ fn weave(scripts: Vec<Script>, order: &[u8]) -> Vec<Step> {
     }
 }
 
-/// Legal dialogues with a peer in this role: up to three honest remotes.
-pub fn legal(role: Role) -> impl Strategy<Value = Dialogue> {
+/// Torrents that suit a peer in this role.
+fn subject(role: Role) -> impl Strategy<Value = Arc<Subject>> {
     let shape = match role {
         Role::Magnet => prop_oneof![2 => Just(0), 1 => Just(4)].boxed(),
         _ => prop_oneof![4 => Just(0usize), 1 => 1..4usize].boxed(),
     };
+    shape.prop_map(|shape| SUBJECTS[shape].clone())
+}
+
+/// Legal dialogues with a peer in this role, about one torrent or several: up to three honest remotes.
+fn honest(
+    role: Role,
+    subject: impl Strategy<Value = Arc<Subject>>,
+) -> impl Strategy<Value = (Dialogue, Arc<Subject>)> {
     let remotes = vec((kind(), vec(turn(), 0..7), any::<bool>()), 1..4);
-    (shape, remotes, vec(any::<u8>(), 16)).prop_map(move |(shape, remotes, order)| {
-        let subject = &SUBJECTS[shape];
-        let (total, piece_length) = SHAPES[shape];
+    (subject, remotes, vec(any::<u8>(), 16)).prop_map(move |(subject, remotes, order)| {
         let scripts = remotes.iter().enumerate();
         let scripts = scripts
-            .map(|(at, (kind, turns, closes))| script(at as u8 + 1, kind, turns, *closes, role, subject));
-        Dialogue { role, total, piece_length, steps: weave(scripts.collect(), &order) }
+            .map(|(at, (kind, turns, closes))| script(at as u8 + 1, kind, turns, *closes, role, &subject));
+        let steps = weave(scripts.collect(), &order);
+        let (total, piece_length) = (subject.layout().total(), subject.layout().piece_length());
+        (Dialogue { role, total, piece_length, steps }, subject)
     })
+}
+
+/// Legal dialogues with the torrents that they are about: this one, or several of ours.
+pub(super) fn legal_with(role: Role, about: Option<Arc<Subject>>) -> BoxedStrategy<(Dialogue, Arc<Subject>)> {
+    match about {
+        Some(about) => honest(role, Just(about)).boxed(),
+        None => honest(role, subject(role)).boxed(),
+    }
+}
+
+/// Legal dialogues with a peer in this role: up to three honest remotes.
+pub fn legal(role: Role) -> impl Strategy<Value = Dialogue> {
+    legal_with(role, None).prop_map(|(dialogue, _)| dialogue)
 }
 
 /// Legal dialogues with a peer in any role.

@@ -19,6 +19,7 @@ mod panics;
 pub mod properties;
 pub mod serve;
 pub mod shrink;
+pub mod socket;
 pub mod subject;
 pub mod text;
 
@@ -26,6 +27,7 @@ pub use campaign::{Arm, Campaign, Found};
 pub use dialogue::{Act, Dialogue, Role, Step};
 pub use finding::Finding;
 pub use memory::Memory;
+pub use socket::Socket;
 pub use subject::Subject;
 
 #[cfg(test)]

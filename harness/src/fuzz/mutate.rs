@@ -1,6 +1,7 @@
 //! Dialogues that are not legal any more: legal ones changed in a field, a message, their order, their slices, their
 //! pace, or in single bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::wire::{InfoHash, Message, PeerId};
@@ -11,7 +12,7 @@ use proptest::sample::Index;
 use super::dialogue::{
     Act, Dialogue, REMOTES, Role, Serve, Step, numbers, payload, with_number, with_payload,
 };
-use super::generate::{legal, message, number};
+use super::generate::{any_legal, legal_with, message, number};
 use super::subject::Subject;
 
 /// The most steps that mutations make of a dialogue.
@@ -192,10 +193,13 @@ fn change(step: &mut Step, mutation: &Mutation, subject: &Subject) {
 
 /// Dialogues with a peer in this role, legal but for one to a dozen changes.
 pub fn mutated(role: Role) -> impl Strategy<Value = Dialogue> {
-    (legal(role), vec(mutation(), 1..12)).prop_map(|(mut dialogue, mutations)| {
-        if let Ok(subject) = Subject::new(dialogue.total, dialogue.piece_length) {
-            mutations.iter().for_each(|mutation| apply(&mut dialogue, mutation, &subject));
-        }
+    mutated_about(role, None)
+}
+
+/// The same, about this torrent if there is one.
+pub fn mutated_about(role: Role, about: Option<Arc<Subject>>) -> impl Strategy<Value = Dialogue> {
+    (legal_with(role, about), vec(mutation(), 1..12)).prop_map(|((mut dialogue, subject), mutations)| {
+        mutations.iter().for_each(|mutation| apply(&mut dialogue, mutation, &subject));
         dialogue
     })
 }
@@ -206,6 +210,6 @@ pub fn any_dialogue() -> impl Strategy<Value = Dialogue> {
         3 => mutated(Role::Leech),
         3 => mutated(Role::Seed),
         3 => mutated(Role::Magnet),
-        1 => super::generate::any_legal(),
+        1 => any_legal(),
     ]
 }

@@ -1,4 +1,5 @@
-//! The torrent that a dialogue is about: its content is a function of the offset, so that nothing has to be kept.
+//! The torrent that a dialogue is about. Where it is ours, its content is a function of the offset, so that nothing
+//! has to be kept.
 
 use bytes::Bytes;
 use engine::metainfo::{Builder, MetainfoError};
@@ -10,6 +11,16 @@ use engine::{Layout, Metainfo};
 pub struct Subject {
     /// Its info dictionary and all.
     pub metainfo: Metainfo,
+    content: Content,
+}
+
+/// What its bytes are.
+#[derive(Clone, Debug)]
+enum Content {
+    /// [`Subject::content`].
+    Drawn,
+    /// These, as far as they go; then zeros.
+    Given(Bytes),
 }
 
 /// Eight bytes of the content (splitmix64).
@@ -36,7 +47,12 @@ impl Subject {
             hasher.write(&Self::content(at, length as usize));
             at += length;
         }
-        Ok(Self { metainfo: hasher.finish()? })
+        Ok(Self { metainfo: hasher.finish()?, content: Content::Drawn })
+    }
+
+    /// Somebody's torrent, with its content if that is known.
+    pub fn given(metainfo: Metainfo, content: Bytes) -> Self {
+        Self { metainfo, content: Content::Given(content) }
     }
 
     /// How it is cut.
@@ -59,7 +75,16 @@ impl Subject {
     pub fn bytes_of(&self, raw: RawBlock) -> Bytes {
         match self.layout().block(raw.piece, raw.begin, raw.length) {
             Some(block) if block.length() <= 256 << 10 => {
-                Self::content(self.layout().offset_of(block), block.length() as usize).into()
+                let (offset, length) = (self.layout().offset_of(block), block.length() as usize);
+                match &self.content {
+                    Content::Drawn => Self::content(offset, length).into(),
+                    Content::Given(content) => {
+                        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+                        let mut bytes = content[from..content.len().min(from + length)].to_vec();
+                        bytes.resize(length, 0);
+                        bytes.into()
+                    }
+                }
             }
             _ => vec![0; raw.length.min(256 << 10) as usize].into(),
         }

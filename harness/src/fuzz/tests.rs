@@ -91,8 +91,8 @@ fn hunt(role: Role, fault: fn(&Input) -> Plant, most: u64) -> Found {
         Some(Box::new(Double { inner, fault, more: Vec::new(), dead: false }) as Box<dyn Machine>)
     };
     let mut arm = Memory::of(Box::new(double));
-    let campaign = Campaign { seed: 7, role: Some(role) };
-    let mut found = (0..most).filter_map(|number| campaign.hold(number, &mut arm).unwrap());
+    let campaign = Campaign { roles: vec![role], ..Campaign::new(7) };
+    let mut found = (0..most).filter_map(|number| campaign.hold(number, &mut arm, |_| true).unwrap());
     let found = found.next().expect("the fault is found");
     // What is saved is what is found, again.
     let file = found.to_file(campaign.seed);
@@ -175,7 +175,7 @@ fn a_peer_that_no_longer_serves_is_found() {
 
 #[test]
 fn one_seed_draws_the_same_dialogues_and_another_others() {
-    let draw = |seed, number| Campaign { seed, role: None }.draw(number).unwrap();
+    let draw = |seed, number| Campaign::new(seed).draw(number).unwrap();
     for number in 0..20 {
         assert_eq!(draw(1, number), draw(1, number));
         assert_ne!(draw(1, number), draw(2, number));
@@ -186,9 +186,9 @@ fn one_seed_draws_the_same_dialogues_and_another_others() {
 #[test]
 fn the_engine_stands_five_hundred_dialogues() {
     let mut arm = Memory::default();
-    let campaign = Campaign { seed: 1, role: None };
+    let campaign = Campaign::new(1);
     for number in 0..500 {
-        if let Some(found) = campaign.hold(number, &mut arm).unwrap() {
+        if let Some(found) = campaign.hold(number, &mut arm, |_| true).unwrap() {
             panic!("{}", found.to_file(campaign.seed));
         }
     }
