@@ -17,15 +17,15 @@ use super::subject::Subject;
 pub trait Arm {
     /// Holds one; what is wrong with the peer.
     fn hold(&mut self, dialogue: &Dialogue) -> Result<Option<Finding>, String>;
-    /// The most candidates that are held to shrink one dialogue.
-    fn tries(&self) -> u32;
+    /// The most candidates that are held to shrink a dialogue that shows this.
+    fn tries(&self, finding: &Finding) -> u32;
 }
 
 impl Arm for Memory {
     fn hold(&mut self, dialogue: &Dialogue) -> Result<Option<Finding>, String> {
         Ok(Memory::hold(self, dialogue).found)
     }
-    fn tries(&self) -> u32 {
+    fn tries(&self, _: &Finding) -> u32 {
         5_000
     }
 }
@@ -101,7 +101,7 @@ impl Campaign {
         if !worth(&finding) {
             return Ok(Some(Found { number, finding, shrunk: drawn.clone(), drawn }));
         }
-        let tries = arm.tries();
+        let tries = arm.tries(&finding);
         // A client that could not be started shows nothing. In its own words what the shortest shows is said.
         let mut last = finding;
         let shrunk = shrink(&drawn, tries, |candidate| match arm.hold(candidate).ok().flatten() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::peer::{Input, Output};
-use engine::wire::{Decoded, Decoder, ExtendedHandshake, Limits, Message, extension};
+use engine::wire::{Decoded, Decoder, ExtendedHandshake, Limits, Message, WireError, extension};
 use engine::{ConnId, Handshake};
 
 use super::campaign;
@@ -39,6 +39,8 @@ pub const HELD: u64 = 96 << 20;
 const HELD_PER_BYTE: u64 = 16;
 /// The most messages of the peer that are kept to be waited for.
 const MOST_HEARD: usize = 10_000;
+/// How often a client is started before that has failed.
+const STARTS: u32 = 3;
 /// How many candidates a dialogue is shrunk by: each starts a client.
 const TRIES: u32 = 150;
 
@@ -103,7 +105,18 @@ impl Socket {
         }
     }
 
+    /// A client that is ready. One that does not start is tried again, at another place: a port may be taken.
     fn start(&self, role: Role) -> Result<Sockets, String> {
+        let mut tries = 1;
+        loop {
+            match self.start_once(role) {
+                Err(_) if tries < STARTS => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn start_once(&self, role: Role) -> Result<Sockets, String> {
         let terms = Terms { patience: self.patience, limit: LIMIT, net: self.net.clone() };
         match &self.who {
             Who::At(addr, about) => Ok(Sockets::at(*addr, about.as_ref().clone(), terms)),
@@ -156,8 +169,12 @@ impl campaign::Arm for Socket {
         })
     }
 
-    fn tries(&self) -> u32 {
-        TRIES
+    fn tries(&self, finding: &Finding) -> u32 {
+        match (&self.who, finding) {
+            // Who is gone for good shows it to whatever is said next.
+            (Who::At(..), Finding::Gone(_) | Finding::Unserved(_)) => 0,
+            _ => TRIES,
+        }
     }
 }
 
@@ -182,6 +199,8 @@ fn resident(sockets: &Sockets) -> u64 {
 struct Remote {
     link: Option<Link>,
     came: bool,
+    /// It has sent a handshake.
+    greeted: bool,
     fast: bool,
     /// Reads what it sends, so that the rules know what the peer has heard.
     own: Decoder,
@@ -198,6 +217,7 @@ impl Remote {
         Self {
             link: None,
             came: false,
+            greeted: false,
             fast: false,
             own: Decoder::new(Limits::default()),
             ears: Decoder::new(Limits::default()),
@@ -288,6 +308,7 @@ impl Talk<'_> {
             match decoded {
                 Decoded::Handshake(handshake) => {
                     remote.fast = handshake.fast();
+                    remote.greeted = true;
                     remote.conduct.input(&Input::Handshake { conn, handshake });
                 }
                 Decoded::Message(message) => {
@@ -343,6 +364,8 @@ impl Talk<'_> {
                     remote.conduct.output(&Output::Send { conn, message: message.clone() });
                     Some(message)
                 }
+                // Who does not begin with a handshake may be answered in an encrypted one.
+                Err(WireError::Protocol { .. }) if !remote.greeted => break,
                 Err(error) => {
                     found = Some(Finding::Undecodable(error.to_string()));
                     break;
