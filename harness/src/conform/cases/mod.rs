@@ -1,6 +1,9 @@
 //! The cases, a file for each area. A case is written once and knows nothing of the arm that it runs on.
 
+mod bep3_bitfield;
+mod bep3_frame;
 mod bep3_handshake;
+mod bep3_leech;
 mod bep3_request;
 
 use super::case::{Case, Outcome, Requirement, Setup};
@@ -8,7 +11,8 @@ use super::talk::Talk;
 
 /// All of them, in the order in which they are reported.
 pub fn all() -> Vec<Case> {
-    [bep3_handshake::CASES, bep3_request::CASES].concat()
+    [bep3_handshake::CASES, bep3_frame::CASES, bep3_bitfield::CASES, bep3_request::CASES, bep3_leech::CASES]
+        .concat()
 }
 
 /// Where a case is among all; after them if it is none of them.
@@ -25,5 +29,10 @@ const fn case(
     setup: Setup,
     run: fn(&mut Talk<'_>) -> Outcome,
 ) -> Case {
-    Case { id, section, requirement, description, setup, run }
+    Case { id, section, requirement, description, setup, ends: false, run }
+}
+
+/// The same, for a case that asks the target to leave.
+const fn last(case: Case) -> Case {
+    Case { ends: true, ..case }
 }
