@@ -103,7 +103,7 @@ fn healthy(case: &Case, arm: &mut dyn Arm) -> std::result::Result<(), String> {
     if matches!(case.setup.role, Role::File(_)) || case.ends {
         return Ok(());
     }
-    let mut talk = Talk::new(arm);
+    let mut talk = Talk::after(arm);
     let told = |halt: Halt| match halt {
         Halt::Skip(why) | Halt::Stuck(why) => why,
     };

@@ -78,6 +78,11 @@ impl<'a> Talk<'a> {
         Self { arm, lines: Vec::new(), ids: 0, info_hash }
     }
 
+    /// What comes after a case begins: its peer ids are none of the case's.
+    pub fn after(arm: &'a mut dyn Arm) -> Self {
+        Self { ids: 128, ..Self::new(arm) }
+    }
+
     /// What is shared.
     pub fn subject(&self) -> &Subject {
         self.arm.subject()
