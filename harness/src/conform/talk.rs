@@ -368,6 +368,29 @@ impl<'a> Talk<'a> {
         Ok(conn)
     }
 
+    /// As [`meet`](Self::meet) with both bits, whichever the target has.
+    pub fn meet_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.dial()?;
+        let handshake = self.handshake(BOTH);
+        self.greet(conn, handshake)?;
+        self.await_handshake(conn)?;
+        Ok(conn)
+    }
+
+    /// As [`unchoked`](Self::unchoked) with both bits, whichever the target has.
+    pub fn unchoked_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.meet_freely()?;
+        self.want(conn)?;
+        Ok(conn)
+    }
+
+    /// As [`as_seed`](Self::as_seed) with both bits, whichever the target has.
+    pub fn as_seed_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.meet_freely()?;
+        self.be_seed(conn)?;
+        Ok(conn)
+    }
+
     /// Says that we have nothing and are interested, and waits to be unchoked.
     pub fn want(&mut self, conn: Conn) -> Result<(), Halt> {
         if self.is_fast(conn)? {

@@ -14,7 +14,7 @@ use crate::conform::arm::{Answer, Asked, Question};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Outcome, Reaction, Seen, Setup};
 use crate::conform::subject::{Forge, LENGTH, NAME, PIECE};
-use crate::conform::talk::{FAST, Next, Talk};
+use crate::conform::talk::{Next, Talk};
 
 const BENCODE: &str = "BEP 3, bencoding";
 const METAINFO: &str = "BEP 3, metainfo files";
@@ -74,7 +74,7 @@ fn contained(t: &mut Talk<'_>) -> Outcome {
     let (seen, hash) = taken(t);
     let Some(hash) = hash else { return Ok(seen.noted()) };
     t.name(hash);
-    let conn = t.as_seed(FAST)?;
+    let conn = t.as_seed_freely()?;
     let time = t.patience().max(Duration::from_secs(8));
     let served = t.serve(conn, time, |message| *message == Message::NotInterested)?;
     if matches!(served.end, Next::Message(_)) {

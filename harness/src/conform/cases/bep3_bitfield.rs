@@ -5,7 +5,7 @@ use engine::{Bitfield, Message};
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
-use crate::conform::talk::{BOTH, PLAIN, Talk};
+use crate::conform::talk::{PLAIN, Talk};
 
 const SECTION: &str = "BEP 3, peer messages: bitfield, have";
 const SEED: Setup = Setup::SEED;
@@ -184,7 +184,7 @@ pub const CASES: &[Case] = &[
         LEECH,
         |t| {
             let other = t.meet(PLAIN)?;
-            let seed = t.as_seed(BOTH)?;
+            let seed = t.as_seed_freely()?;
             let pieces = t.subject().pieces();
             let within = t.patience().max(std::time::Duration::from_secs(15));
             t.serve(seed, within, |message| *message == Message::NotInterested)?;

@@ -7,7 +7,7 @@ use engine::{BLOCK, Message};
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
-use crate::conform::talk::{FAST, Next, PLAIN, Talk};
+use crate::conform::talk::{Next, PLAIN, Talk};
 
 const SECTION: &str = "BEP 3, peer messages: framing";
 const SEED: Setup = Setup::SEED;
@@ -287,8 +287,7 @@ pub const CASES: &[Case] = &[
         |t| {
             patient(t, 190)?;
             // Not interested: nothing else is to be said.
-            let conn = t.meet(FAST)?;
-            t.send(conn, &Message::HaveNone)?;
+            let conn = t.meet(PLAIN)?;
             t.read_for(conn, Duration::from_secs(5))?;
             let since = t.now();
             loop {

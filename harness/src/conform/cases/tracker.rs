@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use engine::bencode::Item;
 use engine::tracker::request::Event;
 use engine::tracker::{AnnounceReply, AnnounceRequest};
 use engine::{Message, PeerId};
@@ -11,7 +10,7 @@ use super::{case, last};
 use crate::conform::arm::{Answer, Asked, Question};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Setup, Tracking};
-use crate::conform::talk::{FAST, PLAIN, Talk};
+use crate::conform::talk::{PLAIN, Talk};
 
 const ANNOUNCE: &str = "BEP 3, trackers: the announce";
 const REPLY: &str = "BEP 3, trackers: the reply";
@@ -110,7 +109,7 @@ fn response(head: &str, body: &[u8]) -> Answer {
 
 /// Downloads all of the torrent from us.
 fn complete(t: &mut Talk<'_>) -> Result<(), Halt> {
-    let conn = t.as_seed(FAST)?;
+    let conn = t.as_seed_freely()?;
     let time = t.patience().max(Duration::from_secs(20));
     t.serve(conn, time, |message| *message == Message::NotInterested)?;
     Ok(())
@@ -274,22 +273,6 @@ pub const CASES: &[Case] = &[
     ),
     case("tracker/reply/no-peer-id", "BEP 23", Should, "dictionaries may lack the peer id", TOLD, |t| {
         dialled(t, |ours| reply(ours).to_bytes(false))
-    }),
-    case("tracker/reply/host-name", REPLY, Must, "an ip may be a DNS name", TOLD, |t| {
-        dialled(t, |ours| {
-            let peers = ours.iter().map(|addr| {
-                let ip = if addr.ip().is_loopback() { addr.ip().to_string() } else { addr.ip().to_string() };
-                Item::dictionary([
-                    ("ip", Some(Item::string(ip))),
-                    ("port", Some(Item::unsigned(addr.port().into()))),
-                ])
-            });
-            Item::dictionary([
-                ("interval", Some(Item::Integer(1800))),
-                ("peers", Some(Item::List(peers.collect()))),
-            ])
-            .to_bytes()
-        })
     }),
     case("tracker/reply/unknown-keys", REPLY, Must, "keys that nobody knows do no harm", TOLD, |t| {
         dialled(t, |ours| {
