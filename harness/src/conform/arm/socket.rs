@@ -103,6 +103,9 @@ impl Sockets {
         }
         if setup.dials {
             able("dial")?;
+            if terms.net.is_loopback() {
+                able("dial-loopback")?;
+            }
         }
         let place = terms.net.place().map_err(stuck)?;
         let mut ours = terms.net.ours(place.number);
