@@ -37,7 +37,9 @@ pub fn conform(args: &Conform, out: &mut impl Write) -> Outcome {
     }
     let mut reports = Vec::new();
     for path in &args.merge {
-        reports.extend(earlier(path)?);
+        for report in earlier(path)? {
+            add(&mut reports, report);
+        }
     }
     let targets = targets(args)?;
     if targets.is_empty() && args.merge.is_empty() {
@@ -55,9 +57,7 @@ pub fn conform(args: &Conform, out: &mut impl Write) -> Outcome {
             out.flush()?;
         }
         holds &= report.holds();
-        // A later run of a client takes the place of an earlier one.
-        reports.retain(|earlier| earlier.title() != report.title());
-        reports.push(report);
+        add(&mut reports, report);
         if stop.load(Ordering::Relaxed) {
             break;
         }
@@ -129,6 +129,14 @@ fn one(args: &Conform, target: &Target, cases: &[Case], bare: bool) -> Report {
     let report = suite::run(target, cases, jobs, &terms, stop::watch(), |_| bar.inc(1));
     bar.finish_and_clear();
     report
+}
+
+/// Adds a report; of a client that is there it renews the cases that were run.
+fn add(reports: &mut Vec<Report>, report: Report) {
+    match reports.iter_mut().find(|earlier| earlier.title() == report.title()) {
+        Some(earlier) => earlier.renew(report),
+        None => reports.push(report),
+    }
 }
 
 /// What failed, and the sums.

@@ -66,11 +66,14 @@ pub struct Setup {
     pub private: bool,
     /// Its trackers.
     pub tracking: Tracking,
+    /// It is to dial us.
+    pub dials: bool,
 }
 
 impl Setup {
     /// A seed that we dial.
-    pub const SEED: Self = Self { role: Role::Seed, private: false, tracking: Tracking::Tells(0) };
+    pub const SEED: Self =
+        Self { role: Role::Seed, private: false, tracking: Tracking::Tells(0), dials: false };
     /// A leech that we dial.
     pub const LEECH: Self = Self { role: Role::Leech, ..Self::SEED };
     /// One that has a magnet link and that we dial.
@@ -81,6 +84,11 @@ impl Setup {
         Self { tracking, ..self }
     }
 
+    /// And it is to dial those that its tracker tells of.
+    pub const fn dials(self) -> Self {
+        Self { dials: true, ..self }
+    }
+
     /// With a private torrent.
     pub const fn private(self) -> Self {
         Self { private: true, ..self }
@@ -88,7 +96,7 @@ impl Setup {
 
     /// A target that is given this file, and a tracker that the case answers for.
     pub const fn file(make: fn(&Forge) -> Vec<u8>) -> Self {
-        Self { role: Role::File(make), private: false, tracking: Tracking::Http(&[1]) }
+        Self { role: Role::File(make), private: false, tracking: Tracking::Http(&[1]), dials: false }
     }
 
     /// Whether any seed of the torrent will do: no tracker, no content of ours.
@@ -110,6 +118,8 @@ pub struct Case {
     pub description: &'static str,
     /// What it begins with.
     pub setup: Setup,
+    /// The target is asked to leave in it: nothing is expected of it afterwards.
+    pub ends: bool,
     /// Does it. Written once, in steps that wait; what waiting is, the arm knows.
     pub run: fn(&mut Talk<'_>) -> Outcome,
 }

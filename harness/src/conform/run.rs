@@ -75,8 +75,12 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
     };
     let result =
         |verdict, note, arm: &dyn Arm| Result::new(case, verdict, outcome.as_ref().ok(), note, arm.now());
-    if let Some(death) = arm.death() {
-        return result(Verdict::Crash, death, arm);
+    let may_end = matches!(case.setup.role, Role::File(_));
+    match arm.death() {
+        // Who refuses the file that it was given has nothing more to do; and a case may ask a target to leave.
+        Some(death) if death.orderly && (may_end || case.ends) => return result(verdict, note, arm),
+        Some(death) => return result(Verdict::Crash, death.text, arm),
+        None => {}
     }
     if verdict == Verdict::Skip {
         return result(verdict, note, arm);
@@ -88,7 +92,7 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
     match healthy(case, arm) {
         Ok(()) => result(verdict, note, arm),
         Err(why) => match arm.death() {
-            Some(death) => result(Verdict::Crash, death, arm),
+            Some(death) => result(Verdict::Crash, death.text, arm),
             None => result(Verdict::Hang, why, arm),
         },
     }
@@ -96,10 +100,10 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
 
 /// A new connection is answered, and a seed serves a block.
 pub(crate) fn healthy(case: &Case, arm: &mut dyn Arm) -> std::result::Result<(), String> {
-    if matches!(case.setup.role, Role::File(_)) {
+    if matches!(case.setup.role, Role::File(_)) || case.ends {
         return Ok(());
     }
-    let mut talk = Talk::new(arm);
+    let mut talk = Talk::after(arm);
     let told = |halt: Halt| match halt {
         Halt::Skip(why) | Halt::Stuck(why) => why,
     };

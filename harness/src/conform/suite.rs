@@ -108,6 +108,13 @@ pub fn run(
 }
 
 impl Report {
+    /// Takes the results of a later run of some cases in place of its own.
+    pub fn renew(&mut self, later: Self) {
+        self.results.retain(|result| !later.results.iter().any(|new| new.id == result.id));
+        self.results.extend(later.results);
+        self.results.sort_by_key(|result| super::cases::place(&result.id));
+    }
+
     /// How many have this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.results.iter().filter(|result| result.verdict == verdict).count()

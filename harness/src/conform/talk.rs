@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::peer::{Input, Output};
 use engine::wire::{Decoded, Decoder, ExtendedHandshake, HANDSHAKE_LENGTH, Limits, WireError, encode};
-use engine::{ConnId, Handshake, Message, PeerId, RawBlock};
+use engine::{ConnId, Handshake, InfoHash, Message, PeerId, RawBlock};
 
 use super::arm::{Answer, Arm, Asked, Heard, Link};
 use super::case::{Halt, Reaction, Seen};
@@ -68,12 +68,19 @@ pub struct Talk<'a> {
     arm: &'a mut dyn Arm,
     lines: Vec<Line>,
     ids: u8,
+    info_hash: InfoHash,
 }
 
 impl<'a> Talk<'a> {
     /// A case begins.
     pub fn new(arm: &'a mut dyn Arm) -> Self {
-        Self { arm, lines: Vec::new(), ids: 0 }
+        let info_hash = arm.subject().metainfo.info_hash;
+        Self { arm, lines: Vec::new(), ids: 0, info_hash }
+    }
+
+    /// What comes after a case begins: its peer ids are none of the case's.
+    pub fn after(arm: &'a mut dyn Arm) -> Self {
+        Self { ids: 128, ..Self::new(arm) }
     }
 
     /// What is shared.
@@ -99,6 +106,11 @@ impl<'a> Talk<'a> {
     /// Lets time go by.
     pub fn sleep(&mut self, time: Duration) {
         self.arm.sleep(time);
+    }
+
+    /// From here on handshakes name another torrent: one with the subject's content, by another file.
+    pub fn name(&mut self, info_hash: InfoHash) {
+        self.info_hash = info_hash;
     }
 
     /// A peer id that none of our connections has had.
@@ -167,7 +179,7 @@ impl<'a> Talk<'a> {
     /// Our handshake of a torrent with these reserved bits, a peer id of its own.
     pub fn handshake(&mut self, reserved: [u8; 8]) -> Handshake {
         let peer_id = self.peer_id();
-        Handshake { reserved, info_hash: self.subject().metainfo.info_hash, peer_id }
+        Handshake { reserved, info_hash: self.info_hash, peer_id }
     }
 
     /// Sends a handshake.
@@ -176,6 +188,19 @@ impl<'a> Talk<'a> {
         line.ours = Some(handshake);
         line.model.input(&Input::Handshake { conn: ONLY, handshake });
         self.raw(conn, &handshake.to_bytes())
+    }
+
+    /// Sends the same bytes many times, until the connection takes no more: how many were sent.
+    pub fn flood(&mut self, conn: Conn, bytes: &[u8], times: usize) -> Result<usize, Halt> {
+        let link = self.line(conn)?.link;
+        let mut sent = 0;
+        for _ in 0..times {
+            if self.arm.is_over() || !self.arm.send(link, bytes) {
+                break;
+            }
+            sent += bytes.len();
+        }
+        Ok(sent)
     }
 
     /// Sends a message.
@@ -343,6 +368,29 @@ impl<'a> Talk<'a> {
         Ok(conn)
     }
 
+    /// As [`meet`](Self::meet) with both bits, whichever the target has.
+    pub fn meet_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.dial()?;
+        let handshake = self.handshake(BOTH);
+        self.greet(conn, handshake)?;
+        self.await_handshake(conn)?;
+        Ok(conn)
+    }
+
+    /// As [`unchoked`](Self::unchoked) with both bits, whichever the target has.
+    pub fn unchoked_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.meet_freely()?;
+        self.want(conn)?;
+        Ok(conn)
+    }
+
+    /// As [`as_seed`](Self::as_seed) with both bits, whichever the target has.
+    pub fn as_seed_freely(&mut self) -> Result<Conn, Halt> {
+        let conn = self.meet_freely()?;
+        self.be_seed(conn)?;
+        Ok(conn)
+    }
+
     /// Says that we have nothing and are interested, and waits to be unchoked.
     pub fn want(&mut self, conn: Conn) -> Result<(), Halt> {
         if self.is_fast(conn)? {
@@ -482,6 +530,19 @@ impl<'a> Talk<'a> {
             Some(Message::Choke) => Reaction::Chokes,
             Some(Message::Reject(_)) => Reaction::Rejects,
             Some(_) => Reaction::Ignores,
+            None if self.is_closed(conn)? => Reaction::Closes,
+            None => Reaction::Silent,
+        };
+        Ok(Seen { reaction, after: self.now() - since })
+    }
+
+    /// As [`goes_on`](Self::goes_on) on a connection where the target has not unchoked us as yet.
+    pub fn still_serves(&mut self, conn: Conn, since: Duration) -> Result<Seen, Halt> {
+        self.send(conn, &Message::Interested)?;
+        let within = Duration::from_secs(35);
+        let unchoke = self.until(conn, within, |message| *message == Message::Unchoke)?;
+        let reaction = match unchoke {
+            Some(_) => return self.goes_on(conn, since),
             None if self.is_closed(conn)? => Reaction::Closes,
             None => Reaction::Silent,
         };

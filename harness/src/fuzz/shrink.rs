@@ -26,6 +26,8 @@ pub fn shrink(dialogue: &Dialogue, tries: u32, mut shows: impl FnMut(&Dialogue) 
     loop {
         let before = best.clone();
         drop_steps(&mut best, &mut attempt);
+        let numbered = renumbered(&best);
+        attempt(numbered, &mut best);
         let subject = Subject::new(best.total, best.piece_length).ok();
         if let Some(subject) = &subject {
             (0..best.steps.len()).for_each(|at| frame(at, subject, &mut best, &mut attempt));
@@ -60,6 +62,17 @@ fn drop_steps(best: &mut Dialogue, attempt: &mut impl FnMut(Dialogue, &mut Dialo
         }
         run /= 2;
     }
+}
+
+/// The remotes that are left, numbered from 1.
+fn renumbered(dialogue: &Dialogue) -> Dialogue {
+    let mut left: Vec<u8> = dialogue.steps.iter().map(|step| step.remote).collect();
+    left.sort_unstable();
+    left.dedup();
+    let number = |remote| left.iter().position(|other| *other == remote).map_or(remote, |at| at as u8 + 1);
+    let mut dialogue = dialogue.clone();
+    dialogue.steps.iter_mut().for_each(|step| step.remote = number(step.remote));
+    dialogue
 }
 
 /// Bytes as the message that they and what follows of the same remote begin with.

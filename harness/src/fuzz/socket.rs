@@ -23,7 +23,7 @@ use crate::conform::arm::socket::{Refused, Sockets, Terms};
 use crate::conform::arm::{Arm as _, Heard, Link};
 use crate::conform::case::{Case, Finding as Judged, Halt, Requirement, Setup};
 use crate::conform::{run, subject};
-use crate::launch::{Client, Net};
+use crate::launch::{Client, Net, Running};
 
 /// The longest wait before a step.
 pub const WAIT: Duration = Duration::from_millis(300);
@@ -39,6 +39,8 @@ pub const HELD: u64 = 96 << 20;
 const HELD_PER_BYTE: u64 = 16;
 /// The most messages of the peer that are kept to be waited for.
 const MOST_HEARD: usize = 10_000;
+/// How long the system may take to end a process that has crashed.
+const DYING: Duration = Duration::from_secs(1);
 /// How often a client is started before that has failed.
 const STARTS: u32 = 3;
 /// How many candidates a dialogue is shrunk by: each starts a client.
@@ -151,7 +153,7 @@ impl campaign::Arm for Socket {
         let (found, sent) = (talk.found.take(), talk.sent);
         drop(talk);
         if let Some(death) = sockets.death() {
-            return Ok(Some(Finding::Gone(death)));
+            return Ok(Some(Finding::Gone(death.text)));
         }
         if found.is_some() {
             return Ok(found);
@@ -162,8 +164,12 @@ impl campaign::Arm for Socket {
         }
         sockets.grace();
         let health = run::healthy(&case(Self::setup(dialogue.role)), &mut sockets);
+        if health.is_err() {
+            // A process that dies takes its time, and its connections go first.
+            std::thread::sleep(DYING);
+        }
         Ok(match (sockets.death(), health) {
-            (Some(death), _) => Some(Finding::Gone(death)),
+            (Some(death), _) => Some(Finding::Gone(death.text)),
             (None, Err(why)) => Some(Finding::Unserved(why)),
             (None, Ok(())) => None,
         })
@@ -183,16 +189,20 @@ fn case(setup: Setup) -> Case {
     fn nothing(_: &mut crate::conform::talk::Talk<'_>) -> Result<Judged, Halt> {
         Err(Halt::Skip(String::new()))
     }
-    Case { id: "fuzz", section: "", requirement: Requirement::Must, description: "", setup, run: nothing }
+    Case {
+        id: "fuzz",
+        section: "",
+        requirement: Requirement::Must,
+        description: "",
+        setup,
+        ends: false,
+        run: nothing,
+    }
 }
 
 /// What the client has in memory, in bytes; 0 where that cannot be had.
 fn resident(sockets: &Sockets) -> u64 {
-    let Some(running) = sockets.running() else { return 0 };
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or_default() << 10
+    sockets.running().and_then(Running::memory).unwrap_or_default()
 }
 
 /// One remote of the dialogue.

@@ -58,6 +58,8 @@ pub struct Share<'a> {
     pub info_hash: &'a str,
     /// How it is told.
     pub with: With,
+    /// It may refuse the torrent, or end over it: it counts as started all the same.
+    pub may_refuse: bool,
     /// The files that are there already: paths below the download folder, and their bytes.
     pub files: &'a [(PathBuf, &'a [u8])],
 }
@@ -104,10 +106,16 @@ impl Running {
         let mut process = Process::spawn(&words, &env, &place.folder())?;
         let limit = Duration::from_secs_f64(client.start.ready_seconds);
         for addr in client.start.waits_for(&place) {
-            process.wait_port(addr, limit)?;
+            match process.wait_port(addr, limit) {
+                Err(_) if share.may_refuse && !process.is_alive() => break,
+                waited => waited?,
+            }
         }
         for step in client.add.iter().filter(|step| step.applies(share.with)) {
-            control::ask(step, &place, &values).map_err(LaunchError::Add)?;
+            match control::ask(step, &place, &values) {
+                Err(_) if share.may_refuse => break,
+                added => added.map_err(LaunchError::Add)?,
+            }
         }
         Ok(Self { process, place, signal: client.stop })
     }
@@ -122,9 +130,16 @@ impl Running {
         self.process.id()
     }
 
-    /// How it ended, with the last that it printed, if it has.
-    pub fn death(&mut self) -> Option<String> {
+    /// Whether it ended by itself, and how, with the last that it printed, if it has.
+    pub fn death(&mut self) -> Option<(bool, String)> {
         self.process.death()
+    }
+
+    /// Bytes that its process has in memory, where the system tells.
+    pub fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? << 10)
     }
 
     /// The last that it printed.

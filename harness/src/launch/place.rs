@@ -34,6 +34,11 @@ impl Net {
         Self::new(127, std::process::id())
     }
 
+    /// Whether its addresses are loopback addresses.
+    pub fn is_loopback(&self) -> bool {
+        self.first == 127
+    }
+
     /// A number that no program of this run has had lately.
     fn number(&self) -> u16 {
         self.programs.fetch_add(1, Ordering::Relaxed)

@@ -58,8 +58,8 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// How it ended, with the last that it printed, if it has.
-    pub fn death(&mut self) -> Option<String> {
+    /// Whether it ended by itself, and how, with the last that it printed, if it has.
+    pub fn death(&mut self) -> Option<(bool, String)> {
         let status = self.child.try_wait().ok()??;
         let how = match (status.signal(), status.code()) {
             (Some(signal), _) => format!("was ended by signal {signal}"),
@@ -68,14 +68,14 @@ impl Process {
         };
         let said = self.tail();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Some(format!("{} {how}{said}", self.program))
+        Some((status.code().is_some(), format!("{} {how}{said}", self.program)))
     }
 
     /// Waits until it takes connections at `addr`.
     pub fn wait_port(&mut self, addr: SocketAddr, limit: Duration) -> Result<(), LaunchError> {
         let clock = Clock::start();
         while !clock.past(limit) {
-            if let Some(death) = self.death() {
+            if let Some((_, death)) = self.death() {
                 return Err(LaunchError::Start(format!("before it listened at {addr}, {death}")));
             }
             if TcpStream::connect_timeout(&addr, Duration::from_secs(1)).is_ok() {

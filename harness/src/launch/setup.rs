@@ -60,7 +60,8 @@ pub struct Client {
     /// How many of it may run at a time.
     #[serde(default)]
     pub jobs: Option<u16>,
-    /// What it cannot do, and why: `magnet`, `dial`, `udp-tracker`, `http-tracker`.
+    /// What it cannot do, and why: `magnet`, `dial`, `dial-loopback`,
+    /// `udp-tracker`, `http-tracker`.
     #[serde(default)]
     pub cannot: BTreeMap<String, String>,
     /// Where the file is.
@@ -192,7 +193,7 @@ pub enum SetupError {
 }
 
 /// What a client may be said to be unable to do.
-const ABILITIES: [&str; 4] = ["dial", "http-tracker", "magnet", "udp-tracker"];
+const ABILITIES: [&str; 5] = ["dial", "dial-loopback", "http-tracker", "magnet", "udp-tracker"];
 
 impl Client {
     /// Reads a setup file.

@@ -15,10 +15,10 @@ use engine::tracker::reply::ReplyError;
 use engine::tracker::udp::{Client, ClientConfig, Output as ClientOutput};
 use engine::tracker::{AnnounceReply, AnnounceRequest, Tiers};
 use engine::wire::{Decoded, Decoder, Limits, encode};
-use engine::{Bitfield, BlockRef, ConnId, Instant, Layout, Metainfo, Peer, PeerId, choker, picker};
+use engine::{Bitfield, BlockRef, ConnId, InfoHash, Instant, Layout, Metainfo, Peer, PeerId, choker, picker};
 use sha1::{Digest, Sha1};
 
-use super::{Answer, Arm, Asked, Heard, Link, NotHere, Question, tracker};
+use super::{Answer, Arm, Asked, Death, Heard, Link, NotHere, Question, tracker};
 use crate::conform::case::{Role, Setup, Tracking};
 use crate::conform::subject::{Forge, Subject};
 
@@ -97,6 +97,8 @@ pub struct Memory {
     subject: Subject,
     machine: Machine,
     config: Arc<PeerConfig>,
+    /// The torrent that it answers for.
+    info_hash: InfoHash,
     identity: Identity,
     layout: Layout,
     /// What the target has on its disk.
@@ -144,6 +146,7 @@ impl Memory {
             setup,
             machine: Machine::None,
             layout: subject.layout(),
+            info_hash: subject.metainfo.info_hash,
             disk: Vec::new(),
             hashes: Vec::new(),
             pipes: Vec::new(),
@@ -183,6 +186,7 @@ impl Memory {
     /// The target has the torrent file.
     fn take(&mut self, metainfo: &Metainfo, complete: bool) -> Result<(), String> {
         self.layout = metainfo.layout;
+        self.info_hash = metainfo.info_hash;
         self.hashes.clone_from(&metainfo.piece_hashes);
         let have = match complete {
             true => {
@@ -372,7 +376,7 @@ impl Memory {
             if !pipe.told {
                 // A client waits for the torrent to be named before anything else.
                 match pipe.decoder.info_hash() {
-                    Some(hash) if hash == self.subject.metainfo.info_hash => {
+                    Some(hash) if hash == self.info_hash => {
                         pipe.told = true;
                         let (addr, outgoing) = (pipe.addr, pipe.outgoing);
                         self.feed(Input::Connected { conn, addr, outgoing });
@@ -519,7 +523,7 @@ impl Arm for Memory {
         Ok(())
     }
 
-    fn death(&mut self) -> Option<String> {
+    fn death(&mut self) -> Option<Death> {
         None
     }
 

@@ -62,6 +62,15 @@ pub enum Answer {
     Astray(Vec<u8>),
 }
 
+/// How a target ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// By its own will, with a code: it may have refused what it was given.
+    pub orderly: bool,
+    /// In words.
+    pub text: String,
+}
+
 /// An arm cannot do what a case needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -111,6 +120,16 @@ pub trait Arm {
     /// Asks the target to leave.
     fn stop(&mut self) -> Result<(), NotHere>;
 
+    /// Bytes that the target has in memory, if that can be told.
+    fn memory(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// What is left of the time that the case has.
+    fn left(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Whether the case has had its time.
     fn is_over(&self) -> bool {
         false
@@ -120,7 +139,7 @@ pub trait Arm {
     fn grace(&mut self) {}
 
     /// Why the target is no more, if so.
-    fn death(&mut self) -> Option<String>;
+    fn death(&mut self) -> Option<Death>;
 
     /// What of the target's torrent lies outside of its folder.
     fn strays(&mut self) -> Vec<String>;

@@ -14,7 +14,7 @@ use engine::{Handshake, Metainfo, PeerId};
 use socket2::{Domain, Socket, Type};
 
 use super::serving::{Server, Style, Ticket};
-use super::{Answer, Arm, Asked, Heard, Link, NotHere, tracker};
+use super::{Answer, Arm, Asked, Death, Heard, Link, NotHere, tracker};
 use crate::clock::Clock;
 use crate::conform::case::{Role, Setup, Tracking};
 use crate::conform::subject::{Forge, NAME, Subject};
@@ -97,10 +97,15 @@ impl Sockets {
     pub fn start(client: &Client, setup: Setup, terms: Terms) -> Result<Self, Refused> {
         let able = |what: &str| client.cannot.get(what).map_or(Ok(()), |why| Err(Refused::Skip(why.clone())));
         match setup.tracking {
-            Tracking::Tells(0) => {}
-            Tracking::Tells(_) => able("dial")?,
+            Tracking::Tells(_) => {}
             Tracking::Http(_) => able("http-tracker")?,
             Tracking::Udp => able("udp-tracker")?,
+        }
+        if setup.dials {
+            able("dial")?;
+            if terms.net.is_loopback() {
+                able("dial-loopback")?;
+            }
         }
         let place = terms.net.place().map_err(stuck)?;
         let mut ours = terms.net.ours(place.number);
@@ -142,6 +147,7 @@ impl Sockets {
             tracker: &tracker,
             info_hash: &hex,
             with,
+            may_refuse: matches!(setup.role, Role::File(_)),
             files: if with == With::Seed { &content } else { &[] },
         };
         let target = place.peers();
@@ -175,7 +181,7 @@ impl Sockets {
         let clock = Clock::start();
         while !clock.past(limit) {
             if let Some(death) = self.death() {
-                return Err(Refused::Stuck(death));
+                return Err(Refused::Stuck(death.text));
             }
             if self.is_ready(complete) {
                 return Ok(());
@@ -354,8 +360,17 @@ impl Arm for Sockets {
         Ok(())
     }
 
-    fn death(&mut self) -> Option<String> {
-        self.running.as_mut()?.death()
+    fn death(&mut self) -> Option<Death> {
+        let (orderly, text) = self.running.as_mut()?.death()?;
+        Some(Death { orderly, text })
+    }
+
+    fn memory(&mut self) -> Option<u64> {
+        self.running.as_ref()?.memory()
+    }
+
+    fn left(&self) -> Duration {
+        self.end.saturating_sub(self.clock.now())
     }
 
     fn is_over(&self) -> bool {

@@ -316,7 +316,7 @@ pub const CASES: &[Case] = &[
         SECTION,
         Must,
         "who is dialled is sent a handshake without having said anything",
-        Setup::LEECH.tracking(Tracking::Tells(1)),
+        Setup::LEECH.tracking(Tracking::Tells(1)).dials(),
         |t| {
             let conn = t.accept(0, Duration::from_secs(30))?;
             let theirs = t.await_handshake(conn)?;
@@ -329,7 +329,7 @@ pub const CASES: &[Case] = &[
         SECTION,
         Must,
         "it closes when whom it has dialled answers with another info-hash",
-        Setup::LEECH.tracking(Tracking::Tells(1)),
+        Setup::LEECH.tracking(Tracking::Tells(1)).dials(),
         |t| {
             let conn = t.accept(0, Duration::from_secs(30))?;
             t.await_handshake(conn)?;

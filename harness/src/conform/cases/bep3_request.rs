@@ -7,7 +7,7 @@ use engine::{BLOCK, Message, RawBlock};
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
-use crate::conform::talk::{BOTH, FAST, PLAIN, Talk};
+use crate::conform::talk::{FAST, PLAIN, Talk};
 
 const SECTION: &str = "BEP 3, peer messages: request, piece, cancel";
 const SEED: Setup = Setup::SEED;
@@ -343,7 +343,7 @@ pub const CASES: &[Case] = &[
         "a seed breaks no rule of conduct while it is asked for the whole torrent",
         SEED,
         |t| {
-            let conn = t.unchoked(BOTH)?;
+            let conn = t.unchoked_freely()?;
             for block in t.subject().blocks() {
                 t.send(conn, &Message::Request(block))?;
                 let within = t.patience().max(Duration::from_secs(5));

@@ -1,14 +1,40 @@
 //! The cases, a file for each area. A case is written once and knows nothing of the arm that it runs on.
 
+mod bencode;
+mod bep10;
+mod bep11;
+mod bep15;
+mod bep3_bitfield;
+mod bep3_frame;
 mod bep3_handshake;
+mod bep3_leech;
 mod bep3_request;
+mod bep6;
+mod bep9;
+mod later;
+mod tracker;
 
 use super::case::{Case, Outcome, Requirement, Setup};
 use super::talk::Talk;
 
 /// All of them, in the order in which they are reported.
 pub fn all() -> Vec<Case> {
-    [bep3_handshake::CASES, bep3_request::CASES].concat()
+    [
+        bep3_handshake::CASES,
+        bep3_frame::CASES,
+        bep3_bitfield::CASES,
+        bep3_request::CASES,
+        bep3_leech::CASES,
+        bencode::CASES,
+        bep6::CASES,
+        bep9::CASES,
+        bep10::CASES,
+        bep11::CASES,
+        tracker::CASES,
+        bep15::CASES,
+        later::CASES,
+    ]
+    .concat()
 }
 
 /// Where a case is among all; after them if it is none of them.
@@ -25,5 +51,10 @@ const fn case(
     setup: Setup,
     run: fn(&mut Talk<'_>) -> Outcome,
 ) -> Case {
-    Case { id, section, requirement, description, setup, run }
+    Case { id, section, requirement, description, setup, ends: false, run }
+}
+
+/// The same, for a case that asks the target to leave.
+const fn last(case: Case) -> Case {
+    Case { ends: true, ..case }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{escaped, rows, seen};
+use super::{escaped, group, rows, seen};
 use crate::conform::suite::Report;
 
 const STYLE: &str = "body{font:14px/1.4 sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -22,12 +22,12 @@ pub fn html(reports: &[Report]) -> String {
     }
     let mut section = "";
     for row in rows(reports) {
-        if row.section != section {
+        if group(&row.id) != section {
             if !section.is_empty() {
                 out.push_str("</table>\n");
             }
-            section = &row.section;
-            let _ = write!(out, "<h2>{}</h2>\n<table><tr><th>case<th>", escaped(section));
+            section = group(&row.id);
+            let _ = write!(out, "<h2>{section}: {}</h2>\n<table><tr><th>case<th>", escaped(&row.section));
             for report in reports {
                 let _ = write!(out, "<th>{}", escaped(&report.title()));
             }

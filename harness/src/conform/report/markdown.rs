@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{rows, seen};
+use super::{group, rows, seen};
 use crate::conform::case::Verdict;
 use crate::conform::run::Result;
 use crate::conform::suite::Report;
@@ -52,9 +52,9 @@ pub fn markdown(reports: &[Report]) -> String {
     }
     let mut section = "";
     for row in rows(reports) {
-        if row.section != section {
-            section = &row.section;
-            let _ = write!(out, "\n## {section}\n\n| case | |");
+        if group(&row.id) != section {
+            section = group(&row.id);
+            let _ = write!(out, "\n## {section}: {}\n\n| case | |", row.section);
             for report in reports {
                 let _ = write!(out, " {} |", safe(&report.client));
             }

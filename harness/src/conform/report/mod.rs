@@ -32,6 +32,11 @@ fn seen(result: &Result) -> String {
     words.join(" ")
 }
 
+/// The part of an id that cases are shown under.
+fn group(id: &str) -> &str {
+    id.rsplit_once('/').map_or(id, |(group, _)| group)
+}
+
 /// Text for XML and HTML.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::seen;
+use super::{group, seen};
 use crate::conform::run::Result;
 use crate::conform::suite::Report;
 
@@ -19,9 +19,9 @@ pub fn text(report: &Report) -> String {
     let mut section = "";
     // Writing to a string cannot fail.
     for result in &report.results {
-        if result.section != section {
-            section = &result.section;
-            let _ = write!(out, "\n{section}\n");
+        if group(&result.id) != section {
+            section = group(&result.id);
+            let _ = write!(out, "\n{section}: {}\n", result.section);
         }
         let _ = writeln!(out, "  {}", line(result));
     }
