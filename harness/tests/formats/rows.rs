@@ -225,7 +225,7 @@ fn torrents() -> Vec<Row> {
             "a piece length of 1 TiB",
             &[("piece length", b"i1099511627776e")],
             [Yes, No, No],
-            "BEP 3 sets no limit; we stop at 256 MiB, libtorrent near 512 MiB",
+            "BEP 3 sets no limit; we stop at 256 MiB, libtorrent short of 1 GiB",
         ),
         key("a hash too few", &[("length", b"i16385e")], [No; 3], ""),
         key(
