@@ -14,8 +14,7 @@ pub use live::{Client, Get, Seed, Tracker};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
-  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive,
-       conform found a must broken
+  1    a verdict is no: replay or trace gave another digest, validate found a claim not met or inconclusive, conform a must broken
   2    what was given is wrong: the command line, a scenario, a file's content, or a file that is not there
   3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";

@@ -355,9 +355,10 @@ fn a_peer_id_that_somebody_has_heard_keeps_nobody_out() {
     let mut closed = Vec::new();
     // Another address says the same id, and then the same address does.
     for (conn, from) in [(ConnId(4), 6), (ConnId(5), 5)] {
-        for input in
-            [Input::Connected { conn, addr: addr(from), outgoing: false }, Input::Handshake { conn, handshake }]
-        {
+        for input in [
+            Input::Connected { conn, addr: addr(from), outgoing: false },
+            Input::Handshake { conn, handshake },
+        ] {
             fetch.handle_input(Instant::ZERO, input);
             closed.extend(std::iter::from_fn(|| fetch.poll_output()).filter_map(|output| match output {
                 Output::Disconnect { conn, reason } => Some((conn, reason)),
