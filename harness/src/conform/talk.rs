@@ -454,7 +454,7 @@ impl<'a> Talk<'a> {
         if self.line(conn)?.heard.contains(&Message::Interested) {
             return Ok(());
         }
-        let within = self.patience().max(Duration::from_secs(12));
+        let within = self.patience().max(Duration::from_secs(25));
         match self.until(conn, within, |message| *message == Message::Interested)? {
             Some(_) => Ok(()),
             None => Err(Halt::Stuck("it did not become interested".to_owned())),
@@ -463,7 +463,7 @@ impl<'a> Talk<'a> {
 
     /// The target's next request.
     pub fn await_request(&mut self, conn: Conn) -> Result<RawBlock, Halt> {
-        let within = self.patience().max(Duration::from_secs(12));
+        let within = self.patience().max(Duration::from_secs(20));
         match self.until(conn, within, |message| matches!(message, Message::Request(_)))? {
             Some(Message::Request(block)) => Ok(block),
             _ => Err(Halt::Stuck("it asked for nothing".to_owned())),

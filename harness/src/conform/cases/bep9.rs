@@ -352,7 +352,7 @@ pub const CASES: &[Case] = &[
                 return Ok(Finding::holds("it became interested"));
             }
             // Some begin anew with what they have got.
-            let end = t.now() + t.patience().max(Duration::from_secs(12));
+            let end = t.now() + t.patience().max(Duration::from_secs(30));
             while t.now() < end {
                 t.sleep(Duration::from_secs(1));
                 if t.as_seed_freely().is_ok() {
