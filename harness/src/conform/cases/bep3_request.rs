@@ -19,12 +19,19 @@ fn raw(piece: u32, begin: u32, length: u32) -> RawBlock {
     RawBlock { piece, begin, length }
 }
 
-/// The request must not be served.
+/// The request must not be served: not a byte beyond what there is. Some send that part of it that exists.
 fn refused(t: &mut Talk<'_>, block: RawBlock) -> Outcome {
     let conn = t.unchoked(PLAIN)?;
     let (seen, data) = t.answer_to(conn, block)?;
     let mut finding = seen.one_of(REFUSALS);
-    finding.note = data.map(|data| format!("{} bytes came", data.len())).unwrap_or_default();
+    if let Some(data) = data {
+        let there = t.subject().length_of(block.piece).saturating_sub(block.begin);
+        let part = RawBlock { length: data.len() as u32, ..block };
+        let right = data.len() as u32 <= there && t.subject().is_right(&part, &data);
+        finding.holds = data.is_empty() || right;
+        let what = if finding.holds { "that exist" } else { "of something" };
+        finding.note = format!("{} bytes {what} came", data.len());
+    }
     Ok(finding)
 }
 
@@ -34,7 +41,7 @@ fn maybe(t: &mut Talk<'_>, block: RawBlock) -> Outcome {
     let (seen, data) = t.answer_to(conn, block)?;
     let mut finding = seen.noted();
     if let Some(data) = data {
-        finding.holds = t.subject().is_right(&block, &data);
+        finding.holds = t.subject().is_right(&block, &data) || (block.length == 0 && data.is_empty());
         finding.note = if finding.holds { String::new() } else { "wrong bytes".to_owned() };
     }
     Ok(finding)
