@@ -45,7 +45,7 @@ fn the_client_keeps_to_the_protocol_over_sockets() {
     let results: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
     let cases = results[0]["results"].as_array().unwrap();
-    assert!(cases.len() > 80, "{}", cases.len());
+    assert!(cases.len() > 60, "{}", cases.len());
     for case in cases {
         let verdict = case["verdict"].as_str().unwrap();
         assert!(["pass", "info", "skip"].contains(&verdict), "{case}");
