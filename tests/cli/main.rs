@@ -1,6 +1,7 @@
 //! The binary from end to end: what it writes, prints and returns. Nothing depends on how fast the machine is.
 
 mod client;
+mod conform;
 mod errors;
 mod formats;
 mod fuzz;

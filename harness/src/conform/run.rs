@@ -9,6 +9,11 @@ use super::case::{Case, Finding, Halt, Reaction, Requirement, Role, Verdict};
 use super::talk::{PLAIN, Talk};
 use engine::Message;
 
+/// How often a target that does not answer afterwards is tried again.
+const TRIES: u32 = 4;
+/// How long to wait before.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// What came of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Result {
@@ -104,20 +109,33 @@ pub(crate) fn healthy(case: &Case, arm: &mut dyn Arm) -> std::result::Result<(),
         return Ok(());
     }
     let mut talk = Talk::after(arm);
+    let mut tries = 0;
+    loop {
+        match answers(case, &mut talk) {
+            Ok(()) => return Ok(()),
+            Err(why) if tries == TRIES => return Err(format!("afterwards: {why}")),
+            // It may have work of its own for a moment, such as to look at its files.
+            Err(_) => talk.sleep(PAUSE),
+        }
+        tries += 1;
+    }
+}
+
+fn answers(case: &Case, talk: &mut Talk<'_>) -> std::result::Result<(), String> {
     let told = |halt: Halt| match halt {
         Halt::Skip(why) | Halt::Stuck(why) => why,
     };
-    let conn = talk.meet(PLAIN).map_err(|halt| format!("afterwards: {}", told(halt)))?;
+    let conn = talk.meet(PLAIN).map_err(told)?;
     if !matches!(case.setup.role, Role::Seed) {
         return Ok(());
     }
-    talk.want(conn).map_err(|halt| format!("afterwards: {}", told(halt)))?;
+    talk.want(conn).map_err(told)?;
     let block = talk.probe();
     talk.send(conn, &Message::Request(block)).map_err(told)?;
     let within = talk.patience().max(Duration::from_secs(5));
     let came = talk.until(conn, within, |message| matches!(message, Message::Piece { .. })).map_err(told)?;
     match came {
         Some(_) => Ok(()),
-        None => Err("afterwards: a new connection gets no block".to_owned()),
+        None => Err("a new connection gets no block".to_owned()),
     }
 }

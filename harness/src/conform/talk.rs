@@ -169,6 +169,23 @@ impl<'a> Talk<'a> {
         Ok(self.add(link, Ipv4Addr::LOCALHOST, false))
     }
 
+    /// Waits until the target has dialled one of our addresses and sent its handshake. Some try encryption first, and
+    /// dial again when that is closed.
+    pub fn accept_greeted(&mut self, at: usize, within: Duration) -> Result<(Conn, Handshake), Halt> {
+        let end = self.now() + within;
+        loop {
+            let left = end.saturating_sub(self.now());
+            let conn = self.accept(at, left)?;
+            match self.await_handshake(conn) {
+                Ok(handshake) => return Ok((conn, handshake)),
+                Err(halt) => match self.line(conn)?.broken {
+                    Some(_) => self.close(conn)?,
+                    None => return Err(halt),
+                },
+            }
+        }
+    }
+
     /// Sends bytes as they are. That the connection is gone shows when it is heard.
     pub fn raw(&mut self, conn: Conn, bytes: &[u8]) -> Result<(), Halt> {
         let link = self.line(conn)?.link;
@@ -373,7 +390,10 @@ impl<'a> Talk<'a> {
         let conn = self.dial()?;
         let handshake = self.handshake(BOTH);
         self.greet(conn, handshake)?;
-        self.await_handshake(conn)?;
+        if self.await_handshake(conn)?.extended() {
+            // Some wait for it.
+            self.extended(conn, 0, Bytes::from_static(b"d1:mdee"))?;
+        }
         Ok(conn)
     }
 
@@ -434,7 +454,7 @@ impl<'a> Talk<'a> {
         if self.line(conn)?.heard.contains(&Message::Interested) {
             return Ok(());
         }
-        let within = self.patience().max(Duration::from_secs(12));
+        let within = self.patience().max(Duration::from_secs(25));
         match self.until(conn, within, |message| *message == Message::Interested)? {
             Some(_) => Ok(()),
             None => Err(Halt::Stuck("it did not become interested".to_owned())),
@@ -443,7 +463,7 @@ impl<'a> Talk<'a> {
 
     /// The target's next request.
     pub fn await_request(&mut self, conn: Conn) -> Result<RawBlock, Halt> {
-        let within = self.patience().max(Duration::from_secs(12));
+        let within = self.patience().max(Duration::from_secs(20));
         match self.until(conn, within, |message| matches!(message, Message::Request(_)))? {
             Some(Message::Request(block)) => Ok(block),
             _ => Err(Halt::Stuck("it asked for nothing".to_owned())),

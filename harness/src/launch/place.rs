@@ -40,7 +40,7 @@ impl Net {
     }
 
     /// A number that no program of this run has had lately.
-    fn number(&self) -> u16 {
+    pub fn number(&self) -> u16 {
         self.programs.fetch_add(1, Ordering::Relaxed)
     }
 

@@ -149,6 +149,11 @@ fn requests(number: usize, listener: &TcpListener, style: &Style, sender: &Sende
             continue;
         };
         let Some((stream, path)) = request(stream) else { continue };
+        // What it wants to know of the swarm (BEP 48) is of no interest here.
+        if path.starts_with("/scrape") {
+            respond(stream, &response(b"d5:filesdee"));
+            continue;
+        }
         match style {
             Style::Tells(body) => respond(stream, &response(body)),
             Style::Http | Style::Udp => {

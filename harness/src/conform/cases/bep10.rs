@@ -9,7 +9,7 @@ use engine::wire::extension::{UT_METADATA, UT_PEX};
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
-use crate::conform::talk::{EXTENDED, FAST, PLAIN, Talk};
+use crate::conform::talk::{EXTENDED, PLAIN, Talk};
 
 const SECTION: &str = "BEP 10, handshake message";
 const EXTENSION: &str = "BEP 10, extended message";
@@ -74,7 +74,7 @@ pub const CASES: &[Case] = &[
         "who does not set the bit is sent no extended message",
         SEED,
         |t| {
-            let conn = t.meet(FAST)?;
+            let conn = t.meet(PLAIN)?;
             let time = t.patience().min(Duration::from_secs(3));
             let said = t.until(conn, time, |message| matches!(message, Message::Extended { .. }))?;
             Ok(Finding::of(said.is_none(), if said.is_some() { "an extended message came" } else { "" }))

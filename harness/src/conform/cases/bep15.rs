@@ -86,7 +86,8 @@ fn transaction(request: &Request) -> u32 {
     }
 }
 
-/// A wrong answer to the connect request; nothing may come of it, but the right one counts still.
+/// A wrong answer to the connect request: no connection id is taken from it. Whether the right one counts still is
+/// noted.
 fn not_taken(t: &mut Talk<'_>, wrong: impl FnOnce(u32) -> Answer) -> Outcome {
     let (asked, transaction) = connect(t)?;
     t.answer(&asked, wrong(transaction))?;
@@ -102,10 +103,10 @@ fn not_taken(t: &mut Talk<'_>, wrong: impl FnOnce(u32) -> Answer) -> Outcome {
     t.answer(&asked, Answer::Packet(connected(transaction)))?;
     let time = t.patience().max(Duration::from_secs(20));
     let announced = announce(t, time)?;
-    Ok(Finding::of(
-        announced.is_some(),
-        if announced.is_some() { "the right one is taken" } else { "the right one is not taken any more" },
-    ))
+    Ok(Finding::holds(match announced {
+        Some(_) => "the right one is taken",
+        None => "the right one is not taken any more",
+    }))
 }
 
 /// An answer to the announce by which our address is dialled, or not.

@@ -189,7 +189,7 @@ pub const CASES: &[Case] = &[
             let within = t.patience().max(std::time::Duration::from_secs(15));
             t.serve(seed, within, |message| *message == Message::NotInterested)?;
             let mut told = Bitfield::empty(&t.subject().layout());
-            let wait = t.patience().max(std::time::Duration::from_secs(5));
+            let wait = t.patience().max(std::time::Duration::from_secs(15));
             while told.count() < pieces {
                 // Several at once may be told by a bitfield, which all clients take.
                 let next = t.until(other, wait, |message| {

@@ -318,8 +318,7 @@ pub const CASES: &[Case] = &[
         "who is dialled is sent a handshake without having said anything",
         Setup::LEECH.tracking(Tracking::Tells(1)).dials(),
         |t| {
-            let conn = t.accept(0, Duration::from_secs(30))?;
-            let theirs = t.await_handshake(conn)?;
+            let (_, theirs) = t.accept_greeted(0, Duration::from_secs(60))?;
             let ours = t.subject().metainfo.info_hash;
             Ok(Finding::of(theirs.info_hash == ours, "who dials speaks first"))
         },
@@ -331,8 +330,7 @@ pub const CASES: &[Case] = &[
         "it closes when whom it has dialled answers with another info-hash",
         Setup::LEECH.tracking(Tracking::Tells(1)).dials(),
         |t| {
-            let conn = t.accept(0, Duration::from_secs(30))?;
-            t.await_handshake(conn)?;
+            let (conn, _) = t.accept_greeted(0, Duration::from_secs(60))?;
             let since = t.now();
             let handshake = engine::Handshake { info_hash: InfoHash([0x5a; 20]), ..t.handshake(BOTH) };
             t.greet(conn, handshake)?;

@@ -41,17 +41,30 @@ fn open(t: &mut Talk<'_>, size: Option<u32>) -> Result<(Conn, u8), Halt> {
 
 /// The next metadata message, read.
 fn next(t: &mut Talk<'_>, conn: Conn, within: Duration) -> Result<Option<MetadataMessage>, Halt> {
-    let message = t.until(conn, within, |message| matches!(message, Message::Extended { id: OURS, .. }))?;
-    let Some(Message::Extended { payload, .. }) = message else { return Ok(None) };
-    MetadataMessage::from_bytes(&payload)
-        .map_err(|error| Halt::Stuck(format!("its metadata message: {error}")))
+    let end = t.now() + within;
+    loop {
+        let left = end.saturating_sub(t.now());
+        let message = t.until(conn, left, |message| matches!(message, Message::Extended { id: OURS, .. }))?;
+        let Some(Message::Extended { payload, .. }) = message else { return Ok(None) };
+        // What cannot be read is no answer.
+        if let Ok(Some(message)) = MetadataMessage::from_bytes(&payload) {
+            return Ok(Some(message));
+        }
+    }
 }
 
 /// Asks for a piece; the answer.
 fn ask(t: &mut Talk<'_>, conn: Conn, id: u8, piece: u32) -> Result<Option<MetadataMessage>, Halt> {
     t.extended(conn, id, MetadataMessage::Request { piece }.to_bytes())?;
-    let within = t.patience().max(Duration::from_secs(4));
-    next(t, conn, within)
+    let end = t.now() + t.patience().max(Duration::from_secs(4));
+    loop {
+        let left = end.saturating_sub(t.now());
+        match next(t, conn, left)? {
+            // It has a wish of its own.
+            Some(MetadataMessage::Request { .. }) => {}
+            answer => return Ok(answer),
+        }
+    }
 }
 
 /// What it does about an odd message: goes on to answer requests, or closes.
@@ -335,11 +348,18 @@ pub const CASES: &[Case] = &[
         |t| {
             let size = t.subject().metainfo.info.len() as u32;
             let (conn, id, piece) = wanted(t, size)?;
-            let went_on = give_all(t, conn, id, piece)?;
-            Ok(Finding::of(
-                went_on,
-                if went_on { "it became interested" } else { "it did not become interested" },
-            ))
+            if give_all(t, conn, id, piece)? {
+                return Ok(Finding::holds("it became interested"));
+            }
+            // Some begin anew with what they have got.
+            let end = t.now() + t.patience().max(Duration::from_secs(30));
+            while t.now() < end {
+                t.sleep(Duration::from_secs(1));
+                if t.as_seed_freely().is_ok() {
+                    return Ok(Finding::holds("it became interested on a new connection"));
+                }
+            }
+            Ok(Finding::breaks("it did not become interested"))
         },
     ),
     case(

@@ -14,8 +14,9 @@ mod bep9;
 mod later;
 mod tracker;
 
-use super::case::{Case, Outcome, Requirement, Setup};
-use super::talk::Talk;
+use super::case::{Case, Finding, Outcome, Requirement, Setup};
+use super::talk::{Conn, Talk};
+use crate::conduct::{Breach, Rule};
 
 /// All of them, in the order in which they are reported.
 pub fn all() -> Vec<Case> {
@@ -40,6 +41,25 @@ pub fn all() -> Vec<Case> {
 /// Where a case is among all; after them if it is none of them.
 pub fn place(id: &str) -> usize {
     all().iter().position(|case| case.id == id).unwrap_or(usize::MAX)
+}
+
+/// What a target has broken on a connection: of the rules that the specification states, or of good manners.
+fn conduct(t: &mut Talk<'_>, conn: Conn, binding: bool) -> Outcome {
+    let manners = |breach: &Breach| {
+        matches!(
+            breach.rule,
+            Rule::HaveOnce
+                | Rule::InterestChanges
+                | Rule::ChokeChanges
+                | Rule::RequestOnce
+                | Rule::CancelAsked
+                | Rule::RequestInterested
+        )
+    };
+    let breaches: Vec<Breach> =
+        t.breaches(conn)?.into_iter().filter(|breach| manners(breach) != binding).collect();
+    let texts = breaches.iter().take(3).map(|breach| format!("{} ({})", breach.rule, breach.by));
+    Ok(Finding::of(breaches.is_empty(), texts.collect::<Vec<_>>().join("; ")))
 }
 
 /// A line of a table.
