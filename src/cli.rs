@@ -1,18 +1,22 @@
 //! What can be typed, as types. Nothing is looked up or decided here.
 
+mod conform;
+mod fuzz;
 mod live;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use conform::Conform;
+pub use fuzz::{Fuzz, Role};
 pub use live::{Client, Get, Seed, Tracker};
 
 /// Said at the end of every help.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
-  1    a verdict is no: another digest (replay, trace), a claim not met or inconclusive (validate), a finding (torture)
+  1    a verdict is no: a digest differs, a claim is not met or inconclusive, conform, fuzz or torture found a fault
   2    what was given is wrong: the command line, a scenario, a file's content, or a file that is not there
   3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";
@@ -64,6 +68,10 @@ pub enum Command {
     Get(Get),
     /// Be a tracker, over HTTP and UDP
     Tracker(Tracker),
+    /// Test a BitTorrent client's conformance to the protocol
+    Conform(Conform),
+    /// Hold dialogues with a BitTorrent client that are made to break it
+    Fuzz(Fuzz),
 }
 
 /// `run`.

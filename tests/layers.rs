@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("torture", &["engine", "harness", "record", "simulator"]),
     ("reports", &["record"]),
     ("live", &["client", "engine", "record", "simulator"]),
-    ("swarmlab", &["engine", "client", "live", "record", "simulator", "reports", "torture"]),
+    ("swarmlab", &["engine", "client", "harness", "live", "record", "simulator", "reports", "torture"]),
 ];
 
 /// What the pure crates must never reach, directly or not.

@@ -33,6 +33,7 @@ pub mod rate;
 pub mod rng;
 #[cfg(test)]
 mod testing;
+mod text;
 pub mod time;
 pub mod torrent;
 pub mod tracker;

@@ -1,3 +1,12 @@
-//! The protocol test harness. So far: [`conduct`], what a peer may say and when.
+//! The protocol test harness.
+//!
+//! - [`conduct`]: what a peer may say and when, held against what it says.
+//! - [`conform`]: cases of conformance, run against the engine in memory or any client over sockets.
+//! - [`fuzz`]: dialogues made to break a peer, in memory or over sockets, and what holds for any bytes.
+//! - [`launch`]: starting such a client, by a setup file.
 
+pub mod clock;
 pub mod conduct;
+pub mod conform;
+pub mod fuzz;
+pub mod launch;

@@ -3,7 +3,9 @@
 mod bench;
 mod check;
 mod compare;
+mod conform;
 mod create;
+mod fuzz;
 mod list;
 mod live;
 mod replay;
@@ -43,6 +45,8 @@ pub fn run(command: Command) -> Outcome {
         Command::Seed(args) => live::seed::seed(&args, &mut out),
         Command::Get(args) => live::get::get(&args, &mut out),
         Command::Tracker(args) => live::tracker::tracker(&args, &mut out),
+        Command::Conform(args) => conform::conform(&args, &mut out),
+        Command::Fuzz(args) => fuzz::fuzz(&args, &mut out),
     };
     // What was printed before an error is printed before it.
     let flushed = out.flush();

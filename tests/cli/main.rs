@@ -1,8 +1,10 @@
 //! The binary from end to end: what it writes, prints and returns. Nothing depends on how fast the machine is.
 
 mod client;
+mod conform;
 mod errors;
 mod formats;
+mod fuzz;
 mod interrupt;
 mod live;
 mod readme;

@@ -406,8 +406,12 @@ impl Fetch {
         if theirs.peer_id == self.identity.peer_id {
             return self.disconnect(id, DisconnectReason::SelfConnection, now);
         }
-        // As between peers: of a pair that crossed, the one that the lower peer id dialled stays.
-        let same = |other: &Remote| other.theirs.is_some_and(|other| other.peer_id == theirs.peer_id);
+        // As between peers: one peer is one id at one address, or who has heard an id could keep its peer out; of a
+        // pair that crossed, the one that the lower peer id dialled stays.
+        let same = |other: &Remote| {
+            let id = other.theirs.map(|theirs| theirs.peer_id);
+            id == Some(theirs.peer_id) && other.addr.ip() == remote.addr.ip()
+        };
         if let Some((&old, other)) = self.remotes.iter().find(|(_, other)| same(other)) {
             let ours_stays = self.identity.peer_id < theirs.peer_id;
             let new_stays = other.outgoing != remote.outgoing && remote.outgoing == ours_stays;

@@ -350,6 +350,27 @@ fn of_a_private_torrent_only_those_the_tracker_or_the_user_named_are_handed_on()
     assert_eq!((kept, closed.len()), (BTreeSet::from([addr(0), addr(2)]), 1));
 }
 
+#[test]
+fn a_peer_id_that_somebody_has_heard_keeps_nobody_out() {
+    let (mut fetch, _) = one_remote(true);
+    let handshake = Handshake::new(InfoHash::of(b"de"), PeerId([9; 20]));
+    let mut closed = Vec::new();
+    // Another address says the same id, and then the same address does.
+    for (conn, from) in [(ConnId(4), 6), (ConnId(5), 5)] {
+        for input in [
+            Input::Connected { conn, addr: addr(from), outgoing: false },
+            Input::Handshake { conn, handshake },
+        ] {
+            fetch.handle_input(Instant::ZERO, input);
+            closed.extend(std::iter::from_fn(|| fetch.poll_output()).filter_map(|output| match output {
+                Output::Disconnect { conn, reason } => Some((conn, reason)),
+                _ => None,
+            }));
+        }
+    }
+    assert_eq!(closed, [(ConnId(5), DisconnectReason::Duplicate)]);
+}
+
 /// A fetch with one connection, whose handshake is done, and what it said to that.
 fn one_remote(fast: bool) -> (Fetch, Vec<Output>) {
     let mut fetch = fetch(0, b"de", &[]);

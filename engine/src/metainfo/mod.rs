@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use crate::bencode::{BencodeError, Item, Value};
 use crate::layout::{Layout, LayoutError, PieceIndex};
+use crate::text;
 use crate::torrent::Torrent;
 use crate::wire::InfoHash;
 
@@ -244,7 +245,7 @@ fn trackers(root: Value<'_>) -> Vec<Vec<String>> {
 
 /// A text that nothing depends on: what is not UTF-8 replaced, cut to [`MAX_TEXT`].
 fn short(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)]).into_owned()
+    text::lossy(bytes, MAX_TEXT)
 }
 
 #[cfg(test)]

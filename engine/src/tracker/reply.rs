@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::bencode::{BencodeError, Item, Value};
+use crate::text;
 use crate::wire::PeerId;
 
 /// The most peers that are taken from one reply.
@@ -145,8 +146,7 @@ pub enum ReplyError {
 
 /// The text of a string, what is not UTF-8 replaced, cut to [`MAX_TEXT`].
 fn text(value: Value<'_>) -> Option<String> {
-    let bytes = value.string()?;
-    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)]).into_owned())
+    Some(text::lossy(value.string()?, MAX_TEXT))
 }
 
 /// A number of seconds above zero, at most [`MAX_INTERVAL`].

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::bencode::{BencodeError, Item, Value};
+use crate::text;
 
 /// The name of BEP 9's extension: the info dictionary from peers.
 pub const UT_METADATA: &str = "ut_metadata";
@@ -86,7 +87,7 @@ impl ExtendedHandshake {
         let positive = |key: &str| value.get(key).and_then(Value::number).filter(|&n: &u32| n > 0);
         let messages = value.get("m").and_then(Value::dictionary).into_iter().flatten().filter_map(id);
         let client = value.get("v").and_then(Value::string);
-        let client = client.map(|v| String::from_utf8_lossy(&v[..v.len().min(MAX_NAME)]).into_owned());
+        let client = client.map(|v| text::lossy(v, MAX_NAME));
         Ok(Self {
             messages: messages.take(MAX_NAMES).collect(),
             client,
@@ -176,6 +177,8 @@ mod tests {
         let mut handshake = parse(text.as_bytes());
         assert_eq!(handshake.messages.len(), MAX_NAMES);
         assert_eq!(handshake.client.as_ref().map(String::len), Some(MAX_NAME));
+        let broken = [b"d1:v128:".to_vec(), vec![0xff; 128], b"e".to_vec()].concat();
+        assert!(parse(&broken).client.is_some_and(|client| client.len() <= MAX_NAME));
         handshake.merge(parse(b"d1:md5:extrai1eee"));
         assert_eq!(handshake.messages.len(), MAX_NAMES);
     }

@@ -26,9 +26,9 @@ struct End {
     interested: bool,
     /// Pieces that the other may have while it is choked (BEP 6).
     allows: BTreeSet<u32>,
-    /// What it has asked for and the other has not answered.
-    asked: BTreeSet<Block>,
-    /// What it has cancelled and the other may answer yet, with how often.
+    /// What it has asked for and the other has not answered, and how often.
+    asked: BTreeMap<Block, u32>,
+    /// What it has cancelled and the other may answer yet, and how often.
     cancelled: BTreeMap<Block, u32>,
 }
 
@@ -41,7 +41,7 @@ impl End {
             choking: true,
             interested: false,
             allows: BTreeSet::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             cancelled: BTreeMap::new(),
         }
     }
@@ -59,7 +59,12 @@ impl End {
                 }
             }
             Message::Bitfield(bytes) => {
-                if let Ok(pieces) = Bitfield::from_wire(layout, bytes) {
+                // One that is late adds, as it does in every client: nothing is taken back.
+                let had = self.pieces.clone();
+                if let Ok(mut pieces) = Bitfield::from_wire(layout, bytes) {
+                    had.iter(layout).for_each(|piece| {
+                        pieces.insert(piece);
+                    });
                     self.pieces = pieces;
                 }
             }
@@ -74,9 +79,26 @@ impl End {
         }
     }
 
+    /// It asks for `block`. Twice is a fault of its own, and two answers are none.
+    fn ask(&mut self, block: Block) {
+        *self.asked.entry(block).or_default() += 1;
+    }
+
+    /// It asks for `block` once less: whether it did at all.
+    fn ask_less(&mut self, block: &Block) -> bool {
+        match self.asked.get_mut(block) {
+            Some(1) => self.asked.remove(block).is_some(),
+            Some(times) => {
+                *times -= 1;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// It no longer wants `block`, which may come all the same.
     fn cancel(&mut self, block: Block) {
-        if self.asked.remove(&block) {
+        if self.ask_less(&block) {
             *self.cancelled.entry(block).or_default() += 1;
         }
     }
@@ -84,7 +106,7 @@ impl End {
     /// An answer to `block`: whether one was due. With the fast extension each request has its own, also one that was
     /// cancelled, and the older comes first; without it, an answer is to all.
     fn answered(&mut self, block: &Block, fast: bool) -> bool {
-        let Some(times) = self.cancelled.get_mut(block) else { return self.asked.remove(block) };
+        let Some(times) = self.cancelled.get_mut(block) else { return self.ask_less(block) };
         *times -= 1;
         if *times == 0 || !fast {
             self.cancelled.remove(block);
@@ -128,10 +150,7 @@ impl Dialogue {
         let fast = self.fast();
         self.they.note(message, layout);
         match message {
-            Message::Request(raw) => {
-                self.they.cancelled.remove(&key(raw));
-                self.they.asked.insert(key(raw));
-            }
+            Message::Request(raw) => self.they.ask(key(raw)),
             Message::Cancel(raw) => {
                 // BEP 6 wants an answer all the same; BEP 3 a block only if it is on its way.
                 self.they.cancel(key(raw));
@@ -156,9 +175,7 @@ impl Dialogue {
         let fast = self.fast();
         self.we.note(message, layout);
         match message {
-            Message::Request(raw) => {
-                self.we.asked.insert(key(raw));
-            }
+            Message::Request(raw) => self.we.ask(key(raw)),
             Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
                 self.they.answered(&(*piece, *begin, data.len() as u32), fast);
@@ -205,7 +222,7 @@ impl Dialogue {
             Message::Choke => hold(!self.we.choking, Rule::ChokeChanges),
             Message::Unchoke => hold(self.we.choking, Rule::ChokeChanges),
             Message::Request(raw) => self.judge_request(raw, layout),
-            Message::Cancel(raw) => hold(self.we.asked.contains(&key(raw)), Rule::CancelAsked),
+            Message::Cancel(raw) => hold(self.we.asked.contains_key(&key(raw)), Rule::CancelAsked),
             Message::Piece { piece, begin, data } => {
                 let had = layout.piece(*piece).is_some_and(|piece| self.we.pieces.contains(piece));
                 hold(had, Rule::PieceHad)?;
@@ -225,7 +242,7 @@ impl Dialogue {
     }
 
     fn waits_for(&self, block: &Block) -> bool {
-        self.they.asked.contains(block) || self.they.cancelled.contains_key(block)
+        self.they.asked.contains_key(block) || self.they.cancelled.contains_key(block)
     }
 
     fn judge_request(&self, raw: &RawBlock, layout: &Layout) -> Result<(), Rule> {
@@ -245,7 +262,7 @@ impl Dialogue {
         if !self.we.interested {
             return Err(Rule::RequestInterested);
         }
-        if self.we.asked.contains(&key(raw)) {
+        if self.we.asked.contains_key(&key(raw)) {
             return Err(Rule::RequestOnce);
         }
         Ok(())

@@ -111,6 +111,18 @@ fn a_download_and_an_upload_are_in_order() {
 }
 
 #[test]
+fn who_asks_twice_may_be_answered_twice_and_no_more() {
+    let ask = || They(Message::Request(block(0, 0)));
+    let seeding = vec![We(all()), They(Message::Interested), We(Message::Unchoke)];
+    let lines =
+        after(seeding, [ask(), ask(), They(Message::Cancel(block(0, 0))), We(data(0, 0)), We(data(0, 0))]);
+    assert_eq!(judged(false, lines), []);
+    let seeding = vec![We(all()), They(Message::Interested), We(Message::Unchoke)];
+    let lines = after(seeding, [ask(), ask(), We(data(0, 0)), We(data(0, 0)), We(data(0, 0))]);
+    assert_eq!(judged(false, lines), [Rule::PieceAsked]);
+}
+
+#[test]
 fn each_rule_can_be_broken() {
     let request = |piece, nth| We(Message::Request(block(piece, nth)));
     let seeding = || vec![We(all()), They(Message::Interested), We(Message::Unchoke)];

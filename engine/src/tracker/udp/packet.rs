@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::text;
 use crate::tracker::origin::Family;
 use crate::tracker::reply::{AnnounceReply, DEFAULT_INTERVAL, MAX_INTERVAL, MAX_PEERS};
 use crate::tracker::request::{AnnounceRequest, Event};
@@ -353,7 +354,7 @@ impl Response {
                 Ok(Self::Scrape { transaction, counts: counts.take(MAX_TORRENTS).collect() })
             }
             action::ERROR => {
-                let message = String::from_utf8_lossy(r.some(MAX_TEXT)).into_owned();
+                let message = text::lossy(r.some(MAX_TEXT), MAX_TEXT);
                 Ok(Self::Error { transaction, message })
             }
             other => Err(PacketError::Action(other)),

@@ -1,0 +1,87 @@
+//! The matrix of clients and cases as Markdown.
+
+use std::fmt::Write as _;
+
+use super::{group, rows, seen};
+use crate::conform::case::Verdict;
+use crate::conform::run::Result;
+use crate::conform::suite::Report;
+
+/// A cell: the verdict, and what was done where that is left open.
+fn cell(result: Option<&Result>) -> String {
+    let Some(result) = result else { return String::new() };
+    let did = result.reaction.map(|reaction| reaction.to_string());
+    match result.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Info => did.unwrap_or_else(|| seen(result)),
+        Verdict::Skip => "–".to_owned(),
+        verdict => format!("**{verdict}**"),
+    }
+}
+
+fn safe(text: &str) -> String {
+    text.replace('|', "\\|").replace(['<', '>'], "")
+}
+
+/// The matrix, then for each client what it did that it should not.
+pub fn markdown(reports: &[Report]) -> String {
+    let mut out = String::from("# Conformance\n\n");
+    // Writing to a string cannot fail.
+    out.push_str(
+        "Made by `swarmlab conform`; see [harness.md](harness.md). **FAIL**: a must is broken; **warn**: a should; \
+         **CRASH**, **HANG**: the client did not live through it; **STUCK**: the case did not come to its point; –: \
+         not applicable. Where the specification leaves a choice the cell says what was done.\n\n",
+    );
+    out.push_str("| client | cases | passed | noted | warn | FAIL | CRASH | HANG | STUCK | skipped |\n");
+    out.push_str("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n");
+    for report in reports {
+        let _ = write!(out, "| {} | {} ", safe(&report.title()), report.results.len());
+        for verdict in [
+            Verdict::Pass,
+            Verdict::Info,
+            Verdict::Warn,
+            Verdict::Fail,
+            Verdict::Crash,
+            Verdict::Hang,
+            Verdict::Stuck,
+            Verdict::Skip,
+        ] {
+            let _ = write!(out, "| {} ", report.count(verdict));
+        }
+        out.push_str("|\n");
+    }
+    let mut section = "";
+    for row in rows(reports) {
+        if group(&row.id) != section {
+            section = group(&row.id);
+            let _ = write!(out, "\n## {section}: {}\n\n| case | |", row.section);
+            for report in reports {
+                let _ = write!(out, " {} |", safe(&report.client));
+            }
+            out.push_str("\n| --- | --- |");
+            out.push_str(&" --- |".repeat(reports.len()));
+            out.push('\n');
+        }
+        let _ = write!(out, "| `{}`<br>{} | {} |", row.id, safe(&row.description), row.requirement);
+        for report in reports {
+            let result = report.results.iter().find(|result| result.id == row.id);
+            let _ = write!(out, " {} |", safe(&cell(result)));
+        }
+        out.push('\n');
+    }
+    out.push_str("\n## What was broken\n");
+    for report in reports {
+        let bad = |result: &&Result| {
+            result.verdict == Verdict::Warn || result.verdict.is_failure(result.requirement)
+        };
+        let bad: Vec<&Result> = report.results.iter().filter(bad).collect();
+        let _ = write!(out, "\n### {}\n\n", safe(&report.title()));
+        if bad.is_empty() {
+            out.push_str("Nothing.\n");
+        }
+        for result in bad {
+            let _ = writeln!(out, "- {} `{}`: {}", result.verdict, result.id, safe(&seen(result)));
+        }
+    }
+    out
+}
