@@ -27,9 +27,14 @@ const BUSY: u32 = 600;
 /// What an honest peer is given after that, in seconds; see `checkers::finish`.
 const CALM: u64 = 3 * 3600;
 
-/// The scenario that `seed` draws. Its runs are small: up to about 30 peers and 4 MiB.
+/// The share of the seeds that draw a crowd, and how many times as many its leechers are.
+const CROWDS: (f64, u32) = (0.08, 6);
+
+/// The scenario that `seed` draws. Its runs are small: up to about 30 peers, or 150 in a crowd, and 4 MiB.
 pub fn draw(seed: u64) -> String {
-    let mut draw = Draw { rng: Seed(seed).derive("torture", 0).rng(), out: String::new() };
+    let crowd = unit(&mut Seed(seed).derive("crowd", 0).rng()) < CROWDS.0;
+    let times = if crowd { CROWDS.1 } else { 1 };
+    let mut draw = Draw { rng: Seed(seed).derive("torture", 0).rng(), out: String::new(), times };
     draw.scenario(seed);
     draw.out
 }
@@ -37,6 +42,8 @@ pub fn draw(seed: u64) -> String {
 struct Draw {
     rng: Rng,
     out: String,
+    /// How many times as many leechers as otherwise.
+    times: u32,
 }
 
 impl Draw {
@@ -135,7 +142,7 @@ impl Draw {
         }
         for number in 0..1 + self.below(3) {
             let name = format!("leechers-{number}");
-            let count = 1 + self.below(8);
+            let count = self.times * (1 + self.below(8));
             self.group(&name, count);
             self.leechers();
             groups.push((name, false));
@@ -303,6 +310,7 @@ mod tests {
             peers.push(spec.groups.iter().map(|group| group.count).sum::<u32>());
         }
         assert_eq!(kinds.len(), FAULTS.len() + MISBEHAVIOURS.len() + 1, "every kind is drawn: {kinds:?}");
-        assert!(peers.iter().all(|count| (2..=40).contains(count)), "{peers:?}");
+        assert!(peers.iter().all(|count| (2..=160).contains(count)), "{peers:?}");
+        assert!(peers.iter().any(|count| *count > 80), "a crowd now and then: {peers:?}");
     }
 }
