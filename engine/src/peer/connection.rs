@@ -115,7 +115,7 @@ pub(crate) struct Traffic {
     /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
     pub pace: Rate,
     /// How deep the pipeline became by slow start.
-    /// Only with slow start, from the first unchoke on.
+    /// Only with slow start.
     ramp: Option<Box<Ramp>>,
     /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
     pub min_rtt: u64,
@@ -290,13 +290,13 @@ impl Connection {
 }
 
 impl Traffic {
-    pub fn new(now: Instant) -> Self {
+    pub fn new(config: &PeerConfig, now: Instant) -> Self {
         Self {
             requests: Chain::default(),
             outstanding: 0,
             down: Rate::new(now),
             pace: Rate::new(now),
-            ramp: None,
+            ramp: config.slow_start.then(|| Box::new(Ramp::new(now))),
             min_rtt: NO_RTT,
             last_block: now,
             uploads: Chain::default(),

@@ -50,17 +50,17 @@ impl Connections {
     }
 
     /// A connection with its traffic, which begins if there is none.
-    pub fn active(&mut self, id: ConnId, now: Instant) -> Option<Busy<'_>> {
+    pub fn active(&mut self, id: ConnId, config: &PeerConfig, now: Instant) -> Option<Busy<'_>> {
         let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         if conn.traffic == NONE {
             conn.traffic = match self.free_traffic.pop() {
                 Some(at) => {
-                    self.traffic[at as usize] = Traffic::new(now);
+                    self.traffic[at as usize] = Traffic::new(config, now);
                     at
                 }
                 None => {
                     grow(&mut self.traffic);
-                    self.traffic.push(Traffic::new(now));
+                    self.traffic.push(Traffic::new(config, now));
                     self.traffic.len() as u32 - 1
                 }
             };

@@ -52,7 +52,7 @@ impl Peer {
                 return;
             }
         }
-        let Some(Busy { conn, traffic, pools }) = self.conns.active(id, now) else { return };
+        let Some(Busy { conn, traffic, pools }) = self.conns.active(id, &self.config, now) else { return };
         let requests = &mut pools.requests;
         let depth = conn.depth(traffic, &self.config, now);
         while traffic.outstanding < depth {

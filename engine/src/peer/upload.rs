@@ -49,7 +49,7 @@ impl Peer {
         let choked = conn.am_choking && !planted!(ServedWhileChoked);
         let serve = have && (!choked || (fast && self.is_allowed(id, block.piece())));
         if serve {
-            let Some(Busy { traffic, pools, .. }) = self.conns.active(id, now) else { return };
+            let Some(Busy { traffic, pools, .. }) = self.conns.active(id, &self.config, now) else { return };
             if traffic.uploads.len() + traffic.reading.len() < self.config.max_queued as usize {
                 pools.blocks.push_back(&mut traffic.uploads, block);
                 self.pump(id, now);
@@ -131,7 +131,7 @@ impl Peer {
 
     pub(crate) fn on_sent(&mut self, id: ConnId, bytes: u32, now: Instant) {
         self.stats.uploaded += u64::from(bytes) * if planted!(BytesCountedTwice) { 2 } else { 1 };
-        let Some(Busy { traffic, .. }) = self.conns.active(id, now) else { return };
+        let Some(Busy { traffic, .. }) = self.conns.active(id, &self.config, now) else { return };
         traffic.unsent = traffic.unsent.saturating_sub(bytes);
         traffic.sent_since_unchoke += u64::from(bytes);
         traffic.up.add(now, u64::from(bytes), self.config.rate_window);
