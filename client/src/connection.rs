@@ -31,6 +31,10 @@ const READ_MOST: usize = 256 << 10;
 const MESSAGES: usize = 512;
 /// The most messages that are written at a time.
 const WRITES: usize = 64;
+/// The most bytes that the system takes of us ahead of what it has sent: else a remote that does not read looks for
+/// megabytes as if it took them.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 << 10;
 /// How long a connection that we close may take to send what is left.
 const LINGER: Duration = Duration::from_secs(3);
 
@@ -149,6 +153,8 @@ impl Connection {
         let Self { stream, decoder, ticket, slot, events, down, up } = self;
         // Messages go out in batches as it is. That it cannot be set makes it slower and not wrong.
         let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         let (read, write) = stream.into_split();
         let tell = Teller { slot, events };
         let reader = Reader { half: read, decoder, limits: down, tell: tell.clone(), counters: &counters };

@@ -40,9 +40,10 @@ const HASTE: u32 = 20;
 const PIECE: u32 = 256 << 10;
 /// Pieces of it.
 const PIECES: u32 = 64;
-/// What one connection may cost in memory, both ends: two blocks handed to the network and their heads, its tasks, what is
-/// known of it. The sockets' own buffers are the system's.
-const EACH: u64 = 48 << 10;
+/// What one connection may cost in memory, both ends: its tasks, what is known of it, what it has asked for, and the
+/// blocks handed over ahead of what has left, which is half a second at the rate it took them at (two blocks at
+/// least). The sockets' own buffers are the system's.
+const EACH: u64 = 96 << 10;
 /// File descriptors that are no connection.
 const OTHERS: u64 = 200;
 
@@ -136,11 +137,12 @@ fn persist(mut attackers: Vec<Attacker>, stop: &AtomicBool) -> [(Kind, usize); 4
             break;
         }
         for (n, Attacker { kind, stream }) in attackers.iter_mut().enumerate() {
-            // Ten looks a second: a tenth of 500 bytes, and eight blocks anew every five seconds.
+            // Ten looks a second: a tenth of 500 bytes, and eight blocks anew at every third, which is every six
+            // seconds of the seed's time.
             if *kind == Kind::Slow {
                 let _ = stream.read(&mut [0; 50]);
             }
-            if matches!(*kind, Kind::Slow | Kind::Deaf) && (round + n) % 50 == 0 {
+            if matches!(*kind, Kind::Slow | Kind::Deaf) && (round + n) % 3 == 0 {
                 let asked: Vec<u8> = (0..8).flat_map(|i| request((round + n) as u32 + i)).collect();
                 let _ = stream.write(&asked);
             }

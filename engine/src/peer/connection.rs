@@ -21,6 +21,7 @@ use crate::wire::{PeerId, RawBlock};
 
 use super::chain::{Chain, Pool};
 use super::config::{PeerConfig, Pipeline};
+use super::slots::SlotUse;
 
 /// A request that has gone out.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +74,7 @@ pub(crate) struct Connection {
 
     pub am_choking: bool,
     pub peer_interested: bool,
-    /// It was seen to leave its slot idle; at how many looks in a row it took something.
-    pub idle: bool,
-    pub takes: u8,
+    pub slot_use: SlotUse,
     pub snubbed: bool,
     /// Takes part in pieces of its own only, since it helped with one that failed its hash.
     pub suspect: bool,
@@ -212,8 +211,7 @@ impl Connection {
             dry: false,
             am_choking: true,
             peer_interested: false,
-            idle: false,
-            takes: 0,
+            slot_use: SlotUse::UNKNOWN,
             snubbed: false,
             suspect: false,
             outgoing: false,
@@ -379,5 +377,15 @@ impl Traffic {
     pub fn is_over(&self, config: &PeerConfig, now: Instant) -> bool {
         let still = self.flushed() && self.requests.is_empty();
         still && self.up.get(now, config.rate_window) == 0.0 && self.down.get(now, config.rate_window) == 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_two_cache_lines() {
+        assert_eq!(size_of::<Connection>(), 128);
     }
 }

@@ -22,6 +22,37 @@ const LEAST_USE: u64 = 1024;
 /// Rounds that it takes to tell. With 20 s for rates and 10 s for rounds, what was taken at once is seen twice.
 const LOOKS: u8 = OPTIMISTIC_ROUNDS as u8;
 
+/// How a remote uses its slot, in a byte: at how many looks in a row it has taken something, and whether it is
+/// idle until that is [`LOOKS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotUse(u8);
+
+impl SlotUse {
+    /// It has not had its slot for long.
+    pub const UNKNOWN: Self = Self(0);
+    const IDLE: u8 = 0x80;
+
+    /// It leaves its slot idle.
+    pub fn is_idle(self) -> bool {
+        self.0 & Self::IDLE != 0
+    }
+
+    fn is_used(self) -> bool {
+        self.0 == LOOKS
+    }
+
+    /// It has taken something lately, or not; `settled`: it has had the time to.
+    fn look(&mut self, takes: bool, settled: bool) {
+        let (idle, looks) = (self.0 & Self::IDLE, (self.0 & !Self::IDLE) + 1);
+        self.0 = match takes {
+            true if looks >= LOOKS => LOOKS,
+            true => idle | looks,
+            false if settled => Self::IDLE,
+            false => 0,
+        };
+    }
+}
+
 impl Peer {
     /// The slots to be given, those of the idle not counted.
     pub(crate) fn slots(&self) -> usize {
@@ -30,7 +61,9 @@ impl Peer {
 
     /// Whether a connection has a slot that is lent to another.
     pub(crate) fn has_lent(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_some_and(|conn| conn.idle && conn.peer_interested && !conn.am_choking)
+        self.conns
+            .get(id)
+            .is_some_and(|conn| conn.slot_use.is_idle() && conn.peer_interested && !conn.am_choking)
     }
 
     /// Once a round: who leaves its slot idle, and how many may be tried in their place.
@@ -39,17 +72,12 @@ impl Peer {
         let (mut idle, mut used, mut unknown) = (0, 0, 0);
         for facts in facts.iter().filter(|facts| facts.interested && facts.unchoked) {
             let Some(conn) = self.conns.get_mut(facts.conn) else { continue };
-            if facts.upload_rate >= LEAST_USE {
-                conn.takes = LOOKS.min(conn.takes + 1);
-                conn.idle &= conn.takes < LOOKS;
-            } else {
-                conn.takes = 0;
-                conn.idle = now.since(facts.last_turn()) >= settled;
-            }
-            match (conn.idle, conn.takes) {
-                (true, _) => idle += 1,
-                (false, LOOKS) => used += 1,
-                (false, _) => unknown += 1,
+            let had = now.since(facts.last_turn());
+            conn.slot_use.look(facts.upload_rate >= LEAST_USE, had >= settled);
+            match conn.slot_use {
+                slot if slot.is_idle() => idle += 1,
+                slot if slot.is_used() => used += 1,
+                _ => unknown += 1,
             }
         }
         let slots = self.config.slots.max(1) as usize;

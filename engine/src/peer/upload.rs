@@ -13,6 +13,7 @@ use super::Peer;
 use super::connection::Connection;
 use super::connections::Busy;
 use super::seam::{Output, Violation};
+use super::slots::SlotUse;
 
 impl Peer {
     pub(crate) fn on_interest(&mut self, id: ConnId, interested: bool) {
@@ -33,7 +34,8 @@ impl Peer {
         if !conn.am_choking {
             self.rechoke = true;
         } else if interested {
-            let busy = |conn: &Connection| !conn.am_choking && conn.peer_interested && !conn.idle;
+            let busy =
+                |conn: &Connection| !conn.am_choking && conn.peer_interested && !conn.slot_use.is_idle();
             self.rechoke |= self.conns.iter().filter(|(_, conn)| busy(conn)).count() < slots;
         }
     }
@@ -193,7 +195,7 @@ impl Peer {
         };
         if let Some(conn) = self.conns.get_mut(id) {
             conn.am_choking = true;
-            (conn.idle, conn.takes) = (false, 0);
+            conn.slot_use = SlotUse::UNKNOWN;
         }
         let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
         let mut refused = std::mem::take(&mut self.refused);
