@@ -173,11 +173,10 @@ impl Course {
 fn reach(seed: &mut Host, leech: &mut Host, made: &Made, share: f64, dial: bool) -> Outcome<Moved> {
     let mut course = Course::start();
     let (deadline, mut redial) = (Deadline::after(LONG), Deadline::after(Duration::ZERO));
-    let mut kept = None;
-    let mut last = 0.0;
+    let kept = leech.other.progress()?;
+    let mut last = kept;
     loop {
         let there = leech.other.progress()?;
-        let kept = *kept.get_or_insert(there);
         let came = (there * made.length() as f64) as u64;
         // What it gives away is known of ours at once; some say what they have only now and then.
         course.note(seed.other.sent()?.unwrap_or(came));

@@ -224,7 +224,7 @@ fn document(results: &Value) -> String {
     let _ = writeln!(
         text,
         "\n## All of them in one swarm\n\n\
-        From one seed of ours to one of each, 64 MiB, found by our tracker and by each other: {} together.",
+        From one seed of ours to one of each, 64 MiB, found by our tracker and by each other, until all had it: {}.",
         cell(everyone, &mut notes)
     );
     text += &throughput(&results[THROUGHPUT]["all"]);
