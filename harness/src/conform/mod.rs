@@ -12,6 +12,7 @@
 pub mod arm;
 pub mod case;
 pub mod cases;
+mod react;
 pub mod report;
 pub mod run;
 pub mod subject;

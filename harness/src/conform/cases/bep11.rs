@@ -8,8 +8,8 @@ use engine::wire::extension::UT_PEX;
 use engine::wire::{Contact, PexMessage};
 
 use super::case;
-use crate::conform::case::Requirement::{May, Must, Robust, Should};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup, Tracking};
+use crate::conform::case::Requirement::{May, Must, Robust};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Setup, Tracking};
 use crate::conform::talk::{Conn, EXTENDED, Talk};
 
 const SECTION: &str = "BEP 11, protocol extension";
@@ -197,19 +197,4 @@ pub const CASES: &[Case] = &[
         }
         Ok(t.closes(conn, since)?.noted())
     }),
-    case(
-        "bep11/heard/own-address",
-        "every program",
-        Should,
-        "it does not dial itself when it is told of its own address",
-        TOLD,
-        |t| {
-            let asked = t.asked(Duration::from_secs(20))?;
-            t.answer(&asked, crate::conform::arm::Answer::Body(b"d8:intervali1800e5:peers0:e".to_vec()))?;
-            let (conn, id) = open(t)?;
-            let since = t.now();
-            t.extended(conn, id, message(&[(Ipv4Addr::LOCALHOST, 6881).into()]))?;
-            Ok(t.closes(conn, since)?.one_of(&[Reaction::Ignores, Reaction::Closes]))
-        },
-    ),
 ];

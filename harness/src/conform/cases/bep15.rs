@@ -261,7 +261,9 @@ pub const CASES: &[Case] = &[
         LEECH,
         |t| {
             let (first, _) = connect(t)?;
-            let again = t.asked(Duration::from_secs(40))?;
+            let Some(again) = t.arm().asked(Duration::from_secs(40)) else {
+                return Ok(Finding::breaks("not within 40 s"));
+            };
             let wait = again.at - first.at;
             let right = (Duration::from_secs(12)..=Duration::from_secs(25)).contains(&wait);
             Ok(Finding { after: Some(wait), ..Finding::of(right, "") })

@@ -8,7 +8,7 @@ use engine::{Message, PeerId};
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup, Tracking};
-use crate::conform::talk::{BOTH, FAST, PLAIN, Talk};
+use crate::conform::talk::{BOTH, Conn, FAST, PLAIN, Talk};
 
 const SECTION: &str = "BEP 3, peer protocol: handshake";
 const SEED: Setup = Setup::SEED;
@@ -30,6 +30,15 @@ fn first(t: &mut Talk<'_>, bytes: &[u8]) -> Result<(Seen, usize), Halt> {
 
 fn noted(t: &mut Talk<'_>, bytes: &[u8]) -> Outcome {
     Ok(first(t, bytes)?.0.noted())
+}
+
+/// The target's handshake; without one, why.
+fn greeted(t: &mut Talk<'_>, conn: Conn) -> Result<Result<engine::Handshake, String>, Halt> {
+    match t.await_handshake(conn) {
+        Ok(handshake) => Ok(Ok(handshake)),
+        Err(Halt::Stuck(why)) => Ok(Err(why)),
+        Err(halt) => Err(halt),
+    }
 }
 
 /// A handshake's bytes, changed.
@@ -150,8 +159,7 @@ pub const CASES: &[Case] = &[
                 t.raw(conn, &[byte])?;
                 t.sleep(Duration::from_millis(10));
             }
-            t.await_handshake(conn)?;
-            Ok(Finding::holds(""))
+            Ok(greeted(t, conn)?.map_or_else(Finding::breaks, |_| Finding::holds("")))
         },
     ),
     case(
@@ -194,7 +202,9 @@ pub const CASES: &[Case] = &[
             let mut bytes = t.handshake(PLAIN).to_bytes().to_vec();
             engine::wire::encode(&Message::Interested, &mut bytes);
             t.raw(conn, &bytes)?;
-            t.await_handshake(conn)?;
+            if let Err(why) = greeted(t, conn)? {
+                return Ok(Finding::breaks(why));
+            }
             let unchoke = t.until(conn, Duration::from_secs(35), |message| *message == Message::Unchoke)?;
             Ok(Finding::of(unchoke.is_some(), if unchoke.is_some() { "" } else { "the interest was lost" }))
         },
@@ -211,8 +221,10 @@ pub const CASES: &[Case] = &[
             engine::wire::encode(&Message::HaveNone, &mut bytes);
             engine::wire::encode(&Message::Interested, &mut bytes);
             t.raw(conn, &bytes)?;
-            if !t.await_handshake(conn)?.fast() {
-                return Err(Halt::Skip("it does not speak the fast extension (BEP 6)".to_owned()));
+            match greeted(t, conn)? {
+                Ok(theirs) if theirs.fast() => {}
+                Ok(_) => return Err(Halt::Skip("it does not speak the fast extension (BEP 6)".to_owned())),
+                Err(why) => return Ok(Finding::breaks(why)),
             }
             let unchoke = t.until(conn, Duration::from_secs(35), |message| *message == Message::Unchoke)?;
             Ok(Finding::of(unchoke.is_some(), if unchoke.is_some() { "" } else { "the interest was lost" }))

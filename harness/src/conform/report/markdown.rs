@@ -19,6 +19,19 @@ fn cell(result: Option<&Result>) -> String {
     }
 }
 
+/// What was seen; of a crash how it ended, and not what was printed on the way, which is the machine's own.
+fn told(result: &Result) -> String {
+    match result.verdict {
+        Verdict::Crash | Verdict::Stuck => {
+            let note = result.note.split(": ").next().unwrap_or_default();
+            let program = note.split(' ').next().unwrap_or_default();
+            let name = program.rsplit('/').next().unwrap_or_default();
+            note.replacen(program, name, 1)
+        }
+        _ => seen(result),
+    }
+}
+
 fn safe(text: &str) -> String {
     text.replace('|', "\\|").replace(['<', '>'], "")
 }
@@ -80,7 +93,7 @@ pub fn markdown(reports: &[Report]) -> String {
             out.push_str("Nothing.\n");
         }
         for result in bad {
-            let _ = writeln!(out, "- {} `{}`: {}", result.verdict, result.id, safe(&seen(result)));
+            let _ = writeln!(out, "- {} `{}`: {}", result.verdict, result.id, safe(&told(result)));
         }
     }
     out

@@ -1,4 +1,4 @@
-//! What came of runs, for people and for programs. Each form is made from [`Report`](super::suite::Report)s alone.
+//! What came of runs, for people and for programs. Each form is made from [`Report`]s alone.
 
 mod html;
 mod junit;
