@@ -103,18 +103,22 @@ impl End {
         }
     }
 
-    /// An answer to `block`: whether one was due. With the fast extension each request has its own, also one that was
-    /// cancelled, and the older comes first; without it, an answer is to all.
-    fn answered(&mut self, block: &Block, fast: bool) -> bool {
+    /// An answer to `block`: whether one was due. Each request has its own, also one that was cancelled, and the older
+    /// comes first.
+    fn answered(&mut self, block: &Block) -> bool {
         let Some(times) = self.cancelled.get_mut(block) else { return self.ask_less(block) };
         *times -= 1;
-        if *times == 0 || !fast {
+        if *times == 0 {
             self.cancelled.remove(block);
         }
-        if !fast {
-            self.asked.remove(block);
-        }
         true
+    }
+
+    /// An answer that may be to all that was asked for of `block`: without the fast extension a request that was
+    /// cancelled in time has none.
+    fn answered_at_last(&mut self, block: &Block) {
+        self.cancelled.remove(block);
+        self.asked.remove(block);
     }
 }
 
@@ -156,10 +160,14 @@ impl Dialogue {
                 self.they.cancel(key(raw));
             }
             Message::Piece { piece, begin, data } => {
-                self.we.answered(&(*piece, *begin, data.len() as u32), fast);
+                let block = (*piece, *begin, data.len() as u32);
+                match fast {
+                    true => drop(self.we.answered(&block)),
+                    false => self.we.answered_at_last(&block),
+                }
             }
             Message::Reject(raw) => {
-                self.we.answered(&key(raw), fast);
+                self.we.answered(&key(raw));
             }
             Message::Choke if !fast => {
                 self.we.asked.clear();
@@ -178,10 +186,10 @@ impl Dialogue {
             Message::Request(raw) => self.we.ask(key(raw)),
             Message::Cancel(raw) => self.we.cancel(key(raw)),
             Message::Piece { piece, begin, data } => {
-                self.they.answered(&(*piece, *begin, data.len() as u32), fast);
+                self.they.answered(&(*piece, *begin, data.len() as u32));
             }
             Message::Reject(raw) => {
-                self.they.answered(&key(raw), fast);
+                self.they.answered(&key(raw));
             }
             Message::Choke if !fast => {
                 self.they.asked.clear();
