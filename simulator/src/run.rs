@@ -63,6 +63,9 @@ pub enum RunError {
     /// There is no such peer.
     #[error("there is no peer {0}: the run has {1}")]
     NoSuchPeer(usize, usize),
+    /// The system starts no more threads.
+    #[error("cannot start {0} threads: {1}; ask for fewer")]
+    Threads(usize, String),
     /// It was told to stop.
     #[error("interrupted")]
     Interrupted,
@@ -113,7 +116,8 @@ fn carry_out(
     let mut series = vec![sample(&world, &world.tally())];
     let end = loop {
         let next = (world.now + step).min(limit);
-        world.run_until(next);
+        let threads = world.threads();
+        world.run_until(next).map_err(|error| RunError::Threads(threads, error.to_string()))?;
         let tally = world.tally();
         series.push(sample(&world, &tally));
         match world.outlook(&tally) {

@@ -151,6 +151,8 @@ impl Shard {
     /// Takes what another shard has sent.
     pub fn take_in(&mut self, crossing: Crossing) {
         let Crossing { event, parcel } = crossing;
+        // In every build: an event of the past would make another run of it, and nobody would notice.
+        assert!(event.time >= self.now, "no host acts on another sooner than the least latency");
         let event = match parcel {
             Some(parcel) => event.with(event.to, self.parcels.put(parcel)),
             None => event,

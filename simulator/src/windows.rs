@@ -32,10 +32,12 @@ impl Exchange {
     }
 }
 
-/// Handles every event before `limit` in all shards, on as many threads.
-pub(crate) fn run_until(shards: &mut [Shard], shared: &Shared, limit: u64) {
+/// Handles every event before `limit` in all shards, on as many threads. Fails, with nothing handled, if a thread cannot
+/// be started.
+pub(crate) fn run_until(shards: &mut [Shard], shared: &Shared, limit: u64) -> std::io::Result<()> {
     if let [one] = shards {
-        return one.run_until(limit, shared);
+        one.run_until(limit, shared);
+        return Ok(());
     }
     let meeting = Meeting::new(shards.len());
     let exchanges = [Exchange::new(shards.len()), Exchange::new(shards.len())];
@@ -43,8 +45,18 @@ pub(crate) fn run_until(shards: &mut [Shard], shared: &Shared, limit: u64) {
     std::thread::scope(|scope| {
         let mut shards = shards.iter_mut().enumerate();
         let own = shards.next();
-        let spawn = |(i, shard)| scope.spawn(move || work(i, shard, shared, limit, meeting, exchanges));
-        let others: Vec<_> = shards.map(spawn).collect();
+        let mut others = Vec::new();
+        for (i, shard) in shards {
+            let work = move || work(i, shard, shared, limit, meeting, exchanges);
+            match std::thread::Builder::new().spawn_scoped(scope, work) {
+                Ok(other) => others.push(other),
+                Err(error) => {
+                    // Those that wait for it go home: without it none has begun.
+                    meeting.broken.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
         if let Some((i, shard)) = own {
             work(i, shard, shared, limit, meeting, exchanges);
         }
@@ -52,7 +64,8 @@ pub(crate) fn run_until(shards: &mut [Shard], shared: &Shared, limit: u64) {
             // What one says when it panics is not to be lost.
             other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-    });
+        Ok(())
+    })
 }
 
 /// What one thread does.

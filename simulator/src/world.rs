@@ -98,6 +98,11 @@ impl World {
         &mut self.shards[self.partition.of(host) as usize]
     }
 
+    /// Threads that it takes.
+    pub fn threads(&self) -> usize {
+        self.shards.len()
+    }
+
     /// All hosts in order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.shards.iter().flat_map(|shard| &shard.hosts)
@@ -138,14 +143,15 @@ impl World {
         self.shard_of(host).push(Event::new(time, host, Class::Join, 0, 0, host));
     }
 
-    /// Handles every event before `limit`, a point of the grid.
-    pub fn run_until(&mut self, limit: u64) {
-        windows::run_until(&mut self.shards, &self.shared, limit);
+    /// Handles every event before `limit`, a point of the grid. Fails if a thread cannot be started.
+    pub fn run_until(&mut self, limit: u64) -> std::io::Result<()> {
+        windows::run_until(&mut self.shards, &self.shared, limit)?;
         self.now = limit;
         self.release_waiting();
         if self.shared.checks {
             self.check();
         }
+        Ok(())
     }
 
     /// Lets groups come that wait for another's leechers to complete.

@@ -23,6 +23,8 @@ const SIZES: [u32; 2] = [100, 1000];
 const CONNECTIONS: u32 = 40;
 /// Events of the bare loop that are timed.
 const FLOOR_EVENTS: u64 = 5_000_000;
+/// Less processor time than this says little in hundredths of a second.
+const LEAST_SECONDS: f64 = 0.2;
 /// The bare loop has records of no more hosts than these, 2.6 GB: they are far beyond any cache.
 const MOST_RECORDS: u32 = 250_000;
 /// Linux counts processor time for /proc in hundredths of a second, on every platform that Rust knows.
@@ -44,7 +46,8 @@ struct Figures {
     cpu_seconds: f64,
     /// Seconds that went by.
     wall_seconds: f64,
-    blocks_per_core_second: f64,
+    /// Nothing, where the time was too short for the system's clock.
+    blocks_per_core_second: Option<f64>,
     /// Nanoseconds of one event of the bare loop over as many records.
     floor_nanoseconds_per_event: Option<f64>,
     /// The run's processor time, as a multiple of what the bare loop takes for as many events.
@@ -98,14 +101,14 @@ fn row(figures: &Figures) -> String {
     };
     let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     format!(
-        "{:>8} {:>7} {:>12} {:>11} {:>8.2} {:>8.2} {:>14.0} {:>8} {:>8} {:>8} {:>8}  {}",
+        "{:>8} {:>7} {:>12} {:>11} {:>8.2} {:>8.2} {:>14} {:>8} {:>8} {:>8} {:>8}  {}",
         figures.peers,
         figures.threads,
         figures.events,
         figures.blocks,
         figures.cpu_seconds,
         figures.wall_seconds,
-        figures.blocks_per_core_second,
+        figures.blocks_per_core_second.map_or("-".to_owned(), |rate| format!("{rate:.0}")),
         or_dash(figures.floor_nanoseconds_per_event),
         or_dash(figures.times_floor),
         share(figures.peak_memory_bytes, 1_048_576.0),
@@ -140,6 +143,7 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
     let count = |name: &str| run.counters.get(name).copied().unwrap_or(0);
     let floor = (!args.no_floor).then(|| floor(peers.saturating_add(1)));
     let events = count("events");
+    let told = cpu_seconds >= LEAST_SECONDS;
     Ok(Figures {
         peers,
         connections: CONNECTIONS,
@@ -149,8 +153,8 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
         cpu_seconds,
         wall_seconds,
         floor_nanoseconds_per_event: floor,
-        times_floor: floor.map(|floor| cpu_seconds * 1e9 / (floor * events.max(1) as f64)),
-        blocks_per_core_second: count("blocks_delivered") as f64 / cpu_seconds.max(1e-9),
+        times_floor: floor.filter(|_| told).map(|floor| cpu_seconds * 1e9 / (floor * events.max(1) as f64)),
+        blocks_per_core_second: told.then(|| count("blocks_delivered") as f64 / cpu_seconds),
         peak_memory_bytes: peak,
         memory_per_peer_bytes: added.map(|bytes| bytes / in_all),
         simulated_seconds: run.ended_at,

@@ -260,8 +260,8 @@ fn a_benchmark_gives_the_digest_that_a_run_gives() {
     let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| line["peers"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 5]);
     for line in &lines {
-        let rate = line["blocks_per_core_second"].as_f64().unwrap();
-        assert!(rate.is_finite() && rate > 0.0, "{line}");
+        // Too short for a rate, unless the machine is slow.
+        assert!(line["blocks_per_core_second"].as_f64().is_none_or(|rate| rate > 0.0), "{line}");
         // 64 MiB are 4,096 blocks for each leecher, endgame's duplicates on top.
         let least = 4096 * line["peers"].as_u64().unwrap();
         assert!(line["blocks"].as_u64().unwrap() >= least, "{line}");

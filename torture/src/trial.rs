@@ -93,7 +93,7 @@ impl Trial {
 
     /// Runs it, for somebody who looks on or with the simulator's own checks; a panic is a finding.
     fn caught(&self, stack: Stack, seat: Option<Seat>) -> Result<Result<record::Run, RunError>, Finding> {
-        // Every other one on two threads, which must make no difference either.
+        // Half of them on two threads, which must make no difference either.
         let threads = if seat.is_none() && self.seed % 2 == 1 { 2 } else { 1 };
         let options = Options { stack, checks: seat.is_none(), threads };
         let run = || match seat {

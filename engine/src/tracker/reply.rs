@@ -15,7 +15,7 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// The longest interval that is believed.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The longest text that is kept, in bytes.
-const MAX_TEXT: usize = 1024;
+pub(super) const MAX_TEXT: usize = 1024;
 
 /// A tracker's answer to an announce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

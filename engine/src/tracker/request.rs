@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use crate::percent;
 use crate::wire::{InfoHash, PeerId};
 
+use super::reply::MAX_TEXT;
+
 /// The longest query that is read, in bytes.
 pub const MAX_QUERY: usize = 4096;
 
@@ -185,7 +187,8 @@ impl AnnounceRequest {
             numwant: get("numwant")?.map(|value| decimal(value, "numwant")).transpose()?,
             compact: get("compact")? != Some(b"0"),
             key: text("key")?.and_then(|text| u32::from_str_radix(text, 16).ok()),
-            tracker_id: get("trackerid")?.map(<[u8]>::to_vec),
+            // None that a tracker has given (`AnnounceReply` keeps none that is longer).
+            tracker_id: get("trackerid")?.filter(|id| id.len() <= MAX_TEXT).map(<[u8]>::to_vec),
         })
     }
 }
@@ -247,6 +250,19 @@ mod tests {
             assert_eq!(parse(&good.replace(from, to)), Err(error), "{to}");
         }
         assert_eq!(parse(&"a".repeat(5000)), Err(QueryError::TooLong));
+    }
+
+    #[test]
+    fn a_tracker_id_that_could_not_be_written_again_is_left_out() {
+        let mut query = request().to_query().into_bytes();
+        query.extend(b"&trackerid=");
+        // Escaped, a byte is three.
+        for (length, kept) in [(1024, true), (1025, false), (3500, false)] {
+            let asked = [&query[..], &vec![0xff; length]].concat();
+            let request = AnnounceRequest::from_query(&asked).unwrap();
+            assert_eq!(request.tracker_id.is_some(), kept, "{length}");
+            assert_eq!(AnnounceRequest::from_query(request.to_query().as_bytes()), Ok(request), "{length}");
+        }
     }
 
     proptest! {

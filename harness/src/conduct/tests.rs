@@ -120,6 +120,12 @@ fn who_asks_twice_may_be_answered_twice_and_no_more() {
     let seeding = vec![We(all()), They(Message::Interested), We(Message::Unchoke)];
     let lines = after(seeding, [ask(), ask(), We(data(0, 0)), We(data(0, 0)), We(data(0, 0))]);
     assert_eq!(judged(false, lines), [Rule::PieceAsked]);
+    // Asked for three times, cancelled once: two are due, and the third may be on its way.
+    let seeding = vec![We(all()), They(Message::Interested), We(Message::Unchoke)];
+    let cancel = They(Message::Cancel(block(0, 0)));
+    let answer = || We(data(0, 0));
+    let lines = after(seeding, [ask(), ask(), ask(), cancel, answer(), answer(), answer()]);
+    assert_eq!(judged(false, lines), []);
 }
 
 #[test]
