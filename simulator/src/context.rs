@@ -164,11 +164,7 @@ impl Context<'_> {
     #[inline]
     pub fn post(&mut self, event: Event) {
         debug_assert!(event.time >= self.now + self.shared.lookahead, "sooner than any latency");
-        if self.outbox.is_own(event.dst) {
-            self.queue.push(event);
-        } else {
-            self.outbox.put(event, self.parcels);
-        }
+        self.outbox.post(event, self.queue, self.parcels);
     }
 
     pub fn traced_input(&mut self, host: u32, input: &Input) {

@@ -84,12 +84,22 @@ impl Outbox {
 
     /// Whether `host` is one of this shard's own.
     #[inline]
-    pub fn is_own(&self, host: u32) -> bool {
+    fn is_own(&self, host: u32) -> bool {
         self.boxes.len() == 1 || self.partition.of(host) == self.own
     }
 
+    /// Puts an event where its host is looked after.
+    #[inline]
+    pub fn post(&mut self, event: Event, queue: &mut Queue, parcels: &mut Parcels) {
+        if self.is_own(event.dst) {
+            queue.push(event);
+        } else {
+            self.put(event, parcels);
+        }
+    }
+
     /// Keeps an event for another shard, and takes its parcel along.
-    pub fn put(&mut self, event: Event, parcels: &mut Parcels) {
+    fn put(&mut self, event: Event, parcels: &mut Parcels) {
         let has_parcel = matches!(event.class(), Class::Arrive | Class::Announce | Class::Reply);
         let parcel = (has_parcel && event.arg != NONE).then(|| parcels.take(event.arg));
         self.earliest = self.earliest.min(event.time);
@@ -231,12 +241,7 @@ impl Shard {
         tracker.number = tracker.number.wrapping_add(1);
         let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
         let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
-        let reply_event = reply_event.with(event.number, parcel);
-        if self.outbox.is_own(event.to) {
-            self.queue.push(reply_event);
-        } else {
-            self.outbox.put(reply_event, &mut self.parcels);
-        }
+        self.outbox.post(reply_event.with(event.number, parcel), &mut self.queue, &mut self.parcels);
     }
 }
 
