@@ -7,11 +7,10 @@
 
 #![cfg(target_os = "linux")]
 
-// Not all of what the other tests share is needed here.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not all of what the other tests share is needed here")]
 #[path = "../client/common.rs"]
 mod common;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not all of what the other tests share is needed here")]
 #[path = "../client/net.rs"]
 mod net;
 
