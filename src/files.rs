@@ -1,7 +1,7 @@
 //! Records and other files: read with limits, written whole or not at all.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use record::Record;
@@ -10,6 +10,8 @@ use crate::failure::Failure;
 
 /// The file of a record in its folder.
 pub const RECORD: &str = "record.json";
+/// The most peers of a run that stand in the record itself.
+const MOST_PEERS: usize = 20_000;
 /// The longest record that is read: some tens of millions of peers.
 const MAX_RECORD: u64 = 8 << 30;
 
@@ -34,10 +36,16 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
 
 /// Writes a file under a temporary name beside it and renames: a reader sees the old one or the new.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace_with(path, |mut file| file.write_all(bytes))
+}
+
+/// The same with what `write` puts into it.
+fn replace_with(path: &Path, write: impl FnOnce(fs::File) -> std::io::Result<()>) -> Result<(), Failure> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
+    let written = fs::File::create(&temporary).and_then(write);
+    written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
         // What is left of it helps nobody; if it cannot be removed, the first error still tells why.
         let _ = fs::remove_file(&temporary);
         Failure::path("write", path, &error)
@@ -56,9 +64,26 @@ pub fn read_record(path: &Path) -> Result<Record, Failure> {
     let bytes = read(&path, MAX_RECORD).map_err(|failure| failure.help(HELP))?;
     let wrong = |what: String| Failure::input(format!("{}: {what}", path.display()));
     let text = std::str::from_utf8(&bytes).map_err(|_| wrong("this is no UTF-8 text".to_owned()))?;
-    let record = Record::from_json(text).map_err(|error| wrong(error.to_string()))?;
+    let mut record = Record::from_json(text).map_err(|error| wrong(error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    record.runs.iter_mut().try_for_each(|run| fetch_peers(run, folder))?;
     check(&record).map_err(wrong)?;
     Ok(record)
+}
+
+/// The peers of a run that are in a file of their own.
+fn fetch_peers(run: &mut record::Run, folder: &Path) -> Result<(), Failure> {
+    let Some(name) = run.peers_apart() else { return Ok(()) };
+    let path = folder.join(name.map_err(|why| Failure::input(format!("a run of the record: {why}")))?);
+    let file = fs::File::open(&path).map_err(|error| {
+        Failure::unreadable(&path, &error)
+            .help("the peers of a large run are beside its record.json: take both along")
+    })?;
+    let most = run.groups.iter().map(|group| u64::from(group.count)).sum();
+    run.peers = record::read_peers(std::io::BufReader::new(file), most)
+        .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
+    run.peers_file = None;
+    Ok(())
 }
 
 /// What whoever reads a record takes for granted, beyond its form.
@@ -101,7 +126,117 @@ pub fn prepare(folder: &Path) -> Result<(), Failure> {
 pub fn write_record(record: &Record, folder: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
     let path = folder.join(RECORD);
+    let (record, apart) = record.clone().parted(MOST_PEERS);
+    for (name, peers) in apart {
+        let path = folder.join(name);
+        // It is called after what is in it, and was written whole.
+        if !path.exists() {
+            replace_with(&path, |file| {
+                record::write_peers(&peers, std::io::BufWriter::new(file)).map_err(std::io::Error::other)
+            })?;
+        }
+    }
     let text = record.to_json().map_err(|error| Failure::Io(format!("cannot make JSON: {error}")))?;
     replace(&path, text.as_bytes())?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u32) -> record::Peer {
+        record::Peer {
+            group: 0,
+            arrived: f64::from(number) / 7.0,
+            completed: number.is_multiple_of(2).then(|| f64::from(number) / 3.0),
+            left: None,
+            uploaded: 3,
+            downloaded: 4,
+            wasted: 0,
+            pieces: 5,
+        }
+    }
+
+    /// A record of one run of so many peers.
+    fn record(count: u32) -> Record {
+        let group = record::Group {
+            name: "leechers".to_owned(),
+            seed: false,
+            count,
+            up: 1,
+            down: None,
+            choker: String::new(),
+            seed_choker: String::new(),
+            picker: String::new(),
+            behaviour: "honest".to_owned(),
+        };
+        let run = record::Run {
+            point: Vec::new(),
+            replicate: 0,
+            seed: "1".to_owned(),
+            digest: "00ff".to_owned(),
+            content: 1,
+            pieces: 1,
+            ended_at: 1.0,
+            end: record::End::Done,
+            bound: None,
+            groups: vec![group],
+            peers: (0..count).map(peer).collect(),
+            peers_file: None,
+            series: Vec::new(),
+            counters: std::collections::BTreeMap::new(),
+        };
+        Record {
+            format: record::FORMAT,
+            version: String::new(),
+            scenario: "large".to_owned(),
+            question: String::new(),
+            charts: Vec::new(),
+            source: String::new(),
+            files: std::collections::BTreeMap::new(),
+            overrides: Vec::new(),
+            seed: 1,
+            stack: "message".to_owned(),
+            axes: Vec::new(),
+            partial: false,
+            runs: vec![run],
+        }
+    }
+
+    #[test]
+    fn the_peers_of_a_large_run_are_beside_its_record_and_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (most, apart) = (MOST_PEERS as u32, folder.path().join("peers-00ff.csv"));
+        for (count, is_apart) in [(most, false), (most + 1, true)] {
+            let path = write_record(&record(count), folder.path()).unwrap();
+            assert_eq!(apart.exists(), is_apart, "{count} peers");
+            assert_eq!(fs::metadata(&path).unwrap().len() < 2_000, is_apart, "{count} peers");
+            assert!(read_record(&path).unwrap() == record(count), "{count} peers");
+        }
+        // Written again, it is left as it is; what is in it is checked, and where it is missing that is said.
+        let text = fs::read_to_string(&apart).unwrap();
+        fs::write(&apart, text.replace("\n0,", "\n7,")).unwrap();
+        write_record(&record(most + 1), folder.path()).unwrap();
+        let error = read_record(folder.path()).unwrap_err();
+        let error = format!("{error:?}");
+        assert!(error.contains("a peer of group 7"), "{error}");
+        fs::remove_file(&apart).unwrap();
+        let error = read_record(folder.path()).unwrap_err();
+        let error = format!("{error:?}");
+        assert!(error.contains("peers-00ff.csv"), "{error}");
+    }
+
+    #[test]
+    fn a_record_names_no_file_but_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut part, _) = record(MOST_PEERS as u32 + 1).parted(MOST_PEERS);
+        for name in ["../secret.csv", "/etc/passwd", "peers-00fe.csv"] {
+            part.runs[0].peers_file = Some(name.to_owned());
+            fs::write(folder.path().join(RECORD), part.to_json().unwrap()).unwrap();
+            let error = read_record(folder.path()).unwrap_err();
+        let error = format!("{error:?}");
+            assert!(error.contains("is not called after its digest"), "{error}");
+        }
+    }
 }

@@ -2,12 +2,16 @@
 //! that charts and tables are made from. Times are seconds of simulated time, sizes are bytes, rates are
 //! bytes a second. See `docs/record.md`.
 
+mod apart;
+
 use std::collections::BTreeMap;
 
+pub use apart::{PeersError, read_peers, write_peers};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format this crate writes. A reader refuses a higher one.
-pub const FORMAT: u32 = 1;
+/// 2: peers may be in a file apart.
+pub const FORMAT: u32 = 2;
 
 /// The name of the axis that tells simulated runs from those with real sockets: the last of a record that has both.
 /// Such a run's point ends in `simulated` or `live`; a live run has no digest.
@@ -103,8 +107,11 @@ pub struct Run {
     pub bound: Option<f64>,
     /// Groups, in the scenario's order.
     pub groups: Vec<Group>,
-    /// Every peer, in order of group and arrival.
+    /// Every peer, in order of group and arrival. On the disk a large run has none here, and `peers_file`.
     pub peers: Vec<Peer>,
+    /// On the disk: the file beside the record that has the peers of a large run ([`write_peers`]). Nothing in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers_file: Option<String>,
     /// Samples on the fixed grid, all groups together.
     pub series: Vec<Sample>,
     /// What the run counted: events, delivered blocks, messages by kind, wasted bytes, hash failures, bans…
@@ -216,6 +223,19 @@ impl Record {
             return Err(ReadError::Newer(format));
         }
         Ok(serde_json::from_str(text)?)
+    }
+
+    /// The record as it goes to the disk, and behind it what it has no room for: the peers of runs that have more than
+    /// `most`, with the names of their files.
+    pub fn parted(mut self, most: usize) -> (Self, Vec<(String, Vec<Peer>)>) {
+        let mut apart = Vec::new();
+        for run in self.runs.iter_mut().filter(|run| run.peers.len() > most) {
+            if let Some(name) = run.name_of_peers() {
+                run.peers_file = Some(name.clone());
+                apart.push((name, std::mem::take(&mut run.peers)));
+            }
+        }
+        (self, apart)
     }
 
     /// The record as JSON text, a line for each run, ending in a newline. The same record gives the same bytes.

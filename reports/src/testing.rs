@@ -33,6 +33,7 @@ pub fn run(groups: Vec<Group>, ended_at: f64) -> Run {
         bound: None,
         groups,
         peers: Vec::new(),
+        peers_file: None,
         series: Vec::new(),
         counters: Default::default(),
     }

@@ -241,6 +241,7 @@ pub fn blank(spec: &Spec, layout: &Layout, seed: u64) -> record::Run {
         bound: bound(spec),
         groups: spec.groups.iter().map(group_facts).collect(),
         peers: Vec::new(),
+        peers_file: None,
         series: Vec::new(),
         counters: std::collections::BTreeMap::new(),
     }
