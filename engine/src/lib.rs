@@ -16,6 +16,7 @@ macro_rules! planted {
     };
 }
 
+mod addr;
 pub mod bencode;
 pub mod bitfield;
 pub mod choker;

@@ -4,27 +4,90 @@ use std::ops::{Index, IndexMut};
 
 use bytes::Bytes;
 use engine::peer::About;
-use engine::wire::{Handshake, Message};
+use engine::wire::{Handshake, Message, RawBlock};
+
+use crate::host::storage::Storage;
 
 /// No parcel.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// What a parcel holds.
+/// What a parcel holds, in 16 bytes: of the messages that a swarm sends all the time, the message stack keeps the fields.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// An empty place of the table.
     Empty,
     /// The message stack: a handshake.
     Handshake(Box<Handshake>),
-    /// The message stack: a message.
-    Message(Message),
+    /// The message stack: a message that has no kind of its own here.
+    Message(Box<Message>),
+    Choke,
+    Unchoke,
+    Interested,
+    NotInterested,
+    KeepAlive,
+    Have(u32),
+    Request(RawBlock),
+    Cancel(RawBlock),
+    Reject(RawBlock),
+    /// A block, and whether its bytes are right: they are always of one of two static buffers.
+    Block {
+        raw: RawBlock,
+        right: bool,
+    },
     /// The wire stack: the bytes of a handshake or of a message; to or from a tracker: a query or a reply.
-    Bytes(Bytes),
+    Bytes(Box<Bytes>),
 }
 
-/// See the module. A cache line.
+impl Content {
+    /// What travels in the message stack for `message`.
+    pub fn of(message: Message) -> Self {
+        match message {
+            Message::Choke => Self::Choke,
+            Message::Unchoke => Self::Unchoke,
+            Message::Interested => Self::Interested,
+            Message::NotInterested => Self::NotInterested,
+            Message::KeepAlive => Self::KeepAlive,
+            Message::Have(piece) => Self::Have(piece),
+            Message::Request(raw) => Self::Request(raw),
+            Message::Cancel(raw) => Self::Cancel(raw),
+            Message::Reject(raw) => Self::Reject(raw),
+            Message::Piece { piece, begin, data } => {
+                let raw = RawBlock { piece, begin, length: data.len() as u32 };
+                Self::Block { raw, right: Storage::is_right(&data) }
+            }
+            other => Self::Message(Box::new(other)),
+        }
+    }
+
+    /// The bytes of the wire stack, or those that go to and from a tracker.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::Bytes(Box::new(bytes.into()))
+    }
+
+    /// The message that it is, if it is one of the message stack.
+    pub fn into_message(self) -> Option<Message> {
+        Some(match self {
+            Self::Empty | Self::Handshake(_) | Self::Bytes(_) => return None,
+            Self::Message(message) => *message,
+            Self::Choke => Message::Choke,
+            Self::Unchoke => Message::Unchoke,
+            Self::Interested => Message::Interested,
+            Self::NotInterested => Message::NotInterested,
+            Self::KeepAlive => Message::KeepAlive,
+            Self::Have(piece) => Message::Have(piece),
+            Self::Request(raw) => Message::Request(raw),
+            Self::Cancel(raw) => Message::Cancel(raw),
+            Self::Reject(raw) => Message::Reject(raw),
+            Self::Block { raw: RawBlock { piece, begin, length }, right } => {
+                Message::Piece { piece, begin, data: Storage::static_bytes(length, right) }
+            }
+        })
+    }
+}
+
+/// See the module. Half a cache line.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
+#[repr(align(32))]
 pub(crate) struct Parcel {
     pub content: Content,
     /// Bytes on the wire, and whether it is a block.
@@ -58,9 +121,9 @@ impl Parcel {
     /// What it will be about for the peer that receives it.
     pub fn about(&self) -> About {
         match &self.content {
-            Content::Message(Message::Have(piece)) => About::Have(*piece),
-            Content::Message(Message::Piece { piece, .. }) => About::Block(*piece),
-            Content::Message(Message::Request(_)) => About::Upload,
+            Content::Have(piece) => About::Have(*piece),
+            Content::Block { raw, .. } => About::Block(raw.piece),
+            Content::Request(_) => About::Upload,
             _ => About::Other,
         }
     }
@@ -129,5 +192,50 @@ impl Index<u32> for Parcels {
 impl IndexMut<u32> for Parcels {
     fn index_mut(&mut self, at: u32) -> &mut Parcel {
         &mut self.table[at as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parcel_is_half_a_cache_line() {
+        assert_eq!(size_of::<Parcel>(), 32);
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in() {
+        let raw = RawBlock { piece: 7, begin: 16_384, length: 1_000 };
+        let block = |right| {
+            let data = Storage::static_bytes(raw.length, right);
+            Message::Piece { piece: raw.piece, begin: raw.begin, data }
+        };
+        let payload = Bytes::from_static(&[1, 2, 3]);
+        let messages = [
+            Message::KeepAlive,
+            Message::Choke,
+            Message::Unchoke,
+            Message::Interested,
+            Message::NotInterested,
+            Message::Have(3),
+            Message::Bitfield(payload.clone()),
+            Message::Request(raw),
+            block(true),
+            block(false),
+            Message::Piece { piece: 0, begin: 0, data: Bytes::new() },
+            Message::Cancel(raw),
+            Message::Port(9),
+            Message::Suggest(1),
+            Message::HaveAll,
+            Message::HaveNone,
+            Message::Reject(raw),
+            Message::AllowedFast(4),
+            Message::Extended { id: 0, payload: payload.clone() },
+            Message::Unknown { id: 99, payload },
+        ];
+        for message in messages {
+            assert_eq!(Content::of(message.clone()).into_message(), Some(message));
+        }
     }
 }

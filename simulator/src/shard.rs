@@ -240,7 +240,7 @@ impl Shard {
         let at = event.time + shared.tracker_latency;
         tracker.number = tracker.number.wrapping_add(1);
         let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
-        let parcel = self.parcels.insert(Content::Bytes(reply.into()), 0, false);
+        let parcel = self.parcels.insert(Content::bytes(reply), 0, false);
         self.outbox.post(reply_event.with(event.number, parcel), &mut self.queue, &mut self.parcels);
     }
 }

@@ -45,11 +45,13 @@ pub(crate) struct Pool<T> {
     nodes: Vec<Node<T>>,
     /// The first of the nodes that are in no chain.
     free: u32,
+    /// Nodes that are in a chain.
+    used: u32,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), free: NONE }
+        Self { nodes: Vec::new(), free: NONE, used: 0 }
     }
 }
 
@@ -62,6 +64,7 @@ impl<T: Copy> Pool<T> {
 
     fn insert(&mut self, value: T) -> u32 {
         let node = Node { value, next: NONE };
+        self.used += 1;
         match self.nodes.get_mut(self.free as usize) {
             Some(place) => {
                 let at = self.free;
@@ -93,6 +96,7 @@ impl<T: Copy> Pool<T> {
         let Node { value, next } = self.nodes[at as usize];
         self.nodes[at as usize].next = self.free;
         self.free = at;
+        self.used -= 1;
         chain.len -= 1;
         if chain.len == 0 {
             chain.tail = NONE;
@@ -156,6 +160,13 @@ impl<T: Copy> Pool<T> {
     pub fn clear(&mut self, chain: &mut Chain) {
         self.retain(chain, |_| false);
     }
+
+    /// Gives the memory back if nothing is in it.
+    pub fn trim(&mut self) {
+        if self.used == 0 {
+            *self = Self::default();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -210,9 +221,12 @@ mod tests {
                     prop_assert!(pool.iter(*chain).eq(queue));
                 }
                 prop_assert!(pool.nodes.len() <= most);
+                prop_assert_eq!(pool.used as usize, queues.iter().map(VecDeque::len).sum::<usize>());
             }
             chains.iter_mut().for_each(|chain| pool.clear(chain));
             prop_assert!(chains.iter().all(|chain| chain.is_empty()));
+            pool.trim();
+            prop_assert_eq!(pool.nodes.capacity(), 0);
         }
     }
 }

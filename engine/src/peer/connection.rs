@@ -1,23 +1,24 @@
-//! What a peer keeps about one connection, in three parts by how often they are touched: a swarm has far
+//! What a peer keeps about one connection, in parts by how often they are touched: a swarm has far
 //! more connections than fit a cache, most of them idle but for the HAVEs of others.
 //!
 //! - [`Connection`]: two cache lines; the first is all that a HAVE needs.
 //! - [`Traffic`]: only while blocks move, or have moved within the time that rates are averaged over. What is requested
 //!   either way lies in [`Pools`] that all connections share.
-//! - [`Rest`]: needed once or never after the handshake.
+//! - [`Allowed`]: only where the fast extension lets pieces go to who is choked.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::addr::Addr;
 use crate::bitfield::Bitfield;
 use crate::choker::Facts;
 use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::rate::Rate;
 use crate::time::{Instant, nanos};
-use crate::wire::{PeerId, RawBlock};
+use crate::wire::RawBlock;
 
 use super::chain::{Chain, Pool};
 use super::config::{PeerConfig, Pipeline};
@@ -90,7 +91,7 @@ pub(crate) struct Connection {
     pub quiet_rounds: u16,
     /// The most requests it takes at once (BEP 10 `reqq`).
     pub remote_queue: u16,
-    pub addr: SocketAddr,
+    pub addr: Addr,
     pub connected_at: Instant,
     /// `Instant::FAR`: never.
     pub unchoked_at: Instant,
@@ -168,14 +169,13 @@ impl Ramp {
     }
 }
 
-/// What is seldom needed.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    pub peer_id: PeerId,
-    /// Pieces it lets us have while it chokes us (BEP 6).
-    pub allowed_to_us: SmallVec<[PieceIndex; 2]>,
-    /// Pieces we let it have while choked (BEP 6).
-    pub allowed_to_it: SmallVec<[PieceIndex; 2]>,
+/// Pieces that may be had while choked (BEP 6).
+#[derive(Debug, Default)]
+pub(crate) struct Allowed {
+    /// It lets us have them.
+    pub to_us: SmallVec<[PieceIndex; 2]>,
+    /// We let it have them.
+    pub to_it: SmallVec<[PieceIndex; 2]>,
 }
 
 /// No round trip has been measured.
@@ -192,7 +192,7 @@ const REMOTE_QUEUE: u16 = 250;
 impl Connection {
     pub fn new(addr: SocketAddr, outgoing: bool, layout: &Layout, now: Instant) -> Self {
         let have = Bitfield::empty(layout);
-        Self { have, stage: Stage::Connected, outgoing, addr, connected_at: now, ..Self::free() }
+        Self { have, stage: Stage::Connected, outgoing, addr: addr.into(), connected_at: now, ..Self::free() }
     }
 
     /// An empty slot.
@@ -222,7 +222,7 @@ impl Connection {
             silent_rounds: 0,
             quiet_rounds: 0,
             remote_queue: REMOTE_QUEUE,
-            addr: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
+            addr: Addr::NONE,
             connected_at: Instant::ZERO,
             unchoked_at: Instant::FAR,
         }

@@ -1,5 +1,6 @@
 //! The table of a peer's connections, by the driver's ids, which it keeps small.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::ids::ConnId;
@@ -7,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::PeerId;
 
 use super::config::PeerConfig;
-use super::connection::{Connection, NONE, Pools, Rest, Stage, Traffic};
+use super::connection::{Allowed, Connection, NONE, Pools, Stage, Traffic};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -16,7 +17,10 @@ pub(crate) struct Connections {
     traffic: Vec<Traffic>,
     free_traffic: Vec<u32>,
     pools: Pools,
-    rest: Vec<Rest>,
+    /// Who each is with; zeros before its handshake.
+    peer_ids: Vec<PeerId>,
+    /// Only of connections that have any.
+    allowed: BTreeMap<ConnId, Allowed>,
     live: u32,
 }
 
@@ -103,10 +107,15 @@ impl Connections {
         self.traffic.get(self.slots.get(id.index())?.traffic as usize)
     }
 
-    /// What is seldom needed of a connection.
-    pub fn rest(&mut self, id: ConnId) -> Option<&mut Rest> {
+    /// What may be had over a connection while choked, if there is anything.
+    pub fn allowed(&self, id: ConnId) -> Option<&Allowed> {
+        self.allowed.get(&id)
+    }
+
+    /// The same, to add to it; none for a connection that is not there.
+    pub fn allowed_mut(&mut self, id: ConnId) -> Option<&mut Allowed> {
         self.get(id)?;
-        self.rest.get_mut(id.index())
+        Some(self.allowed.entry(id).or_default())
     }
 
     /// The traffic of a connection that was just looked up.
@@ -129,6 +138,19 @@ impl Connections {
         }
     }
 
+    /// Gives memory back: to be called where the work is over, since what is given back may be asked for again.
+    pub fn trim(&mut self) {
+        if self.slots.capacity() > 2 * self.slots.len() + 8 {
+            self.slots.shrink_to_fit();
+            self.peer_ids.shrink_to_fit();
+        }
+        if self.free_traffic.len() == self.traffic.len() {
+            (self.traffic, self.free_traffic) = (Vec::new(), Vec::new());
+        }
+        self.pools.requests.trim();
+        self.pools.blocks.trim();
+    }
+
     /// One more than the largest id in use.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -146,13 +168,20 @@ impl Connections {
     /// Who a connection is with; nobody before its handshake.
     pub fn peer_id(&self, id: ConnId) -> Option<PeerId> {
         self.get(id)?;
-        self.rest.get(id.index()).map(|rest| rest.peer_id)
+        self.peer_ids.get(id.index()).copied()
+    }
+
+    /// The remote's handshake says who it is.
+    pub fn name(&mut self, id: ConnId, peer_id: PeerId) {
+        if let Some(place) = self.peer_ids.get_mut(id.index()) {
+            *place = peer_id;
+        }
     }
 
     /// The connection, handshake done, of the peer of this id at this address.
     pub fn of_peer(&self, peer_id: PeerId, ip: IpAddr) -> Option<ConnId> {
-        let ready = self.iter().filter(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip);
-        ready.map(|(id, _)| id).find(|id| self.rest[id.index()].peer_id == peer_id)
+        let mut same = self.iter().filter(|(id, _)| self.peer_ids[id.index()] == peer_id);
+        same.find(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip).map(|(id, _)| id)
     }
 
     /// False if the id is in use, or too large.
@@ -161,19 +190,14 @@ impl Connections {
         if at >= Self::MAX || self.get(id).is_some() {
             return false;
         }
-        let rest = || Rest {
-            peer_id: PeerId([0; 20]),
-            allowed_to_us: smallvec::SmallVec::new(),
-            allowed_to_it: smallvec::SmallVec::new(),
-        };
         while self.slots.len() <= at {
             grow(&mut self.slots);
-            grow(&mut self.rest);
+            grow(&mut self.peer_ids);
+            self.peer_ids.push(PeerId([0; 20]));
             self.slots.push(Connection::free());
-            self.rest.push(rest());
         }
         self.slots[at] = conn;
-        self.rest[at] = rest();
+        self.peer_ids[at] = PeerId([0; 20]);
         self.live += 1;
         true
     }
@@ -186,9 +210,10 @@ impl Connections {
             self.free_traffic.push(conn.traffic);
         }
         self.live -= 1;
+        self.allowed.remove(&id);
         while self.slots.last().is_some_and(|conn| conn.stage == Stage::Free) {
             self.slots.pop();
-            self.rest.pop();
+            self.peer_ids.pop();
         }
         Some(conn)
     }
@@ -198,6 +223,6 @@ impl Connections {
 /// leave half of each empty.
 pub(super) fn grow<T>(table: &mut Vec<T>) {
     if table.len() == table.capacity() {
-        table.reserve_exact((table.len() / 8).max(8));
+        table.reserve_exact((table.len() / 8).max(4));
     }
 }

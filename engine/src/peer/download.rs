@@ -47,7 +47,7 @@ impl Peer {
         let mut allowed = SmallVec::<[PieceIndex; 2]>::new();
         if fast_only {
             allowed
-                .extend(self.conns.rest(id).into_iter().flat_map(|rest| rest.allowed_to_us.iter().copied()));
+                .extend(self.conns.allowed(id).into_iter().flat_map(|allowed| allowed.to_us.iter().copied()));
             if allowed.is_empty() {
                 return;
             }
@@ -192,7 +192,7 @@ impl Peer {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.peer_choking = true;
         let (fast, suspect) = (conn.fast, conn.suspect);
-        if self.conns.rest(id).is_none_or(|rest| rest.allowed_to_us.is_empty()) {
+        if self.conns.allowed(id).is_none_or(|allowed| allowed.to_us.is_empty()) {
             self.sources.retain(|&source| source != id);
         }
         // BEP 6: with the fast extension every request is answered, by its block or a reject. Without it
@@ -267,8 +267,10 @@ impl Peer {
             return;
         }
         let piece = pending.block.piece();
-        if let Some(rest) = self.conns.rest(id) {
-            rest.allowed_to_us.retain(|allowed| *allowed != piece);
+        if self.conns.allowed(id).is_some()
+            && let Some(allowed) = self.conns.allowed_mut(id)
+        {
+            allowed.to_us.retain(|allowed| *allowed != piece);
         }
         self.pieces.release(pending.block);
         // Each block that it sends makes up for a refusal.
@@ -405,6 +407,7 @@ impl Peer {
 
     fn on_complete(&mut self, now: Instant) {
         self.emit(Output::Event(Event::Completed));
+        self.pieces.trim();
         self.announcer.completed(now);
         self.announcer_changed = true;
         for i in 0..self.conns.len() {

@@ -119,8 +119,8 @@ impl Peer {
         let Some(IpAddr::V4(ip)) = self.conns.get(id).map(|conn| conn.addr.ip()) else { return };
         let set =
             allowed_fast(ip, self.torrent.info_hash, &self.torrent.layout, self.config.allowed_fast as usize);
-        if let Some(rest) = self.conns.rest(id) {
-            rest.allowed_to_it = set.iter().copied().collect();
+        if let Some(allowed) = self.conns.allowed_mut(id) {
+            allowed.to_it = set.iter().copied().collect();
         }
         for piece in set {
             self.send(id, Message::AllowedFast(piece.get()));
@@ -131,9 +131,9 @@ impl Peer {
         let Some(piece) = self.torrent.layout.piece(piece) else {
             return self.violation(id, Violation::PieceOutOfRange, now);
         };
-        let Some(rest) = self.conns.rest(id) else { return };
-        if rest.allowed_to_us.len() < MAX_ALLOWED && !rest.allowed_to_us.contains(&piece) {
-            rest.allowed_to_us.push(piece);
+        let Some(allowed) = self.conns.allowed_mut(id) else { return };
+        if allowed.to_us.len() < MAX_ALLOWED && !allowed.to_us.contains(&piece) {
+            allowed.to_us.push(piece);
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.dry = false;
             }

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::addr::Addr;
 use crate::ids::ConnId;
 use crate::time::Instant;
 use crate::wire::{Handshake, Message};
 
 use super::Peer;
 use super::connection::{Connection, Stage};
+use super::connections::grow;
 use super::priority::priority;
 use super::seam::{DisconnectReason, Event, Output, Violation};
 
@@ -25,12 +27,30 @@ const RETRY: Duration = Duration::from_secs(60);
 /// An address that failed this often is forgotten.
 const MAX_FAILURES: u8 = 3;
 
-/// An address to dial.
-#[derive(Clone, Copy, Debug)]
+/// An address to dial, in 24 bytes: a swarm keeps some eighty for each peer.
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    addr: SocketAddr,
-    failures: u8,
-    not_before: Instant,
+    addr: Addr,
+    /// How often it failed in the upper 8 bits, and when it may be dialled: in nanoseconds, up to two years.
+    due: u64,
+}
+
+impl Candidate {
+    const TIME_BITS: u32 = 56;
+    const LATEST: u64 = (1 << Self::TIME_BITS) - 1;
+
+    fn new(addr: SocketAddr, failures: u8, not_before: Instant) -> Self {
+        let time = not_before.as_nanos().min(Self::LATEST);
+        Self { addr: addr.into(), due: u64::from(failures) << Self::TIME_BITS | time }
+    }
+
+    fn failures(&self) -> u8 {
+        (self.due >> Self::TIME_BITS) as u8
+    }
+
+    fn not_before(&self) -> Instant {
+        Instant::from_nanos(self.due & Self::LATEST)
+    }
 }
 
 impl Peer {
@@ -40,7 +60,7 @@ impl Peer {
                 || self.candidates.iter().any(|candidate| candidate.addr == addr)
                 || !self.may_dial(addr);
             if !known && self.candidates.len() < MAX_CANDIDATES {
-                self.candidates.push_back(Candidate { addr, failures: 0, not_before: now });
+                self.add_candidate(Candidate::new(addr, 0, now));
             }
         }
         self.dial(now);
@@ -53,11 +73,19 @@ impl Peer {
             self.short_lived.remove(&addr);
             self.candidates.retain(|candidate| candidate.addr != addr);
             if self.may_dial(addr) {
-                self.candidates.push_front(Candidate { addr, failures: 0, not_before: now });
+                self.candidates.push_front(Candidate::new(addr, 0, now));
                 self.candidates.truncate(MAX_CANDIDATES);
             }
         }
         self.dial(now);
+    }
+
+    /// Room is made in small steps, as in the tables of connections: a swarm has many of these lists.
+    fn add_candidate(&mut self, candidate: Candidate) {
+        if self.candidates.len() == self.candidates.capacity() {
+            self.candidates.reserve_exact((self.candidates.len() / 8).max(4));
+        }
+        self.candidates.push_back(candidate);
     }
 
     /// Whether an address is somebody else's whom we are not connected with.
@@ -79,7 +107,8 @@ impl Peer {
             true => other.ip() == addr.ip(),
             false => other == addr,
         };
-        self.half_open.iter().any(|&open| same(open)) || self.conns.iter().any(|(_, conn)| same(conn.addr))
+        self.half_open.iter().any(|open| same(open.get()))
+            || self.conns.iter().any(|(_, conn)| same(conn.addr.get()))
     }
 
     /// Dials while there is room and somebody to dial.
@@ -94,20 +123,23 @@ impl Peer {
                 return;
             }
             let Some(candidate) = self.candidates.pop_front() else { return };
-            if candidate.not_before > now {
+            if candidate.not_before() > now {
                 self.candidates.push_back(candidate);
-            } else if !self.is_connected(candidate.addr) {
-                self.half_open.push(candidate.addr);
-                if candidate.failures > 0 {
-                    self.failed.push((candidate.addr, candidate.failures));
+            } else if let addr = candidate.addr.get()
+                && !self.is_connected(addr)
+            {
+                if candidate.failures() > 0 {
+                    self.failed.push((addr, candidate.failures()));
                 }
-                self.emit(Output::Connect { addr: candidate.addr });
+                grow(&mut self.half_open);
+                self.half_open.push(candidate.addr);
+                self.emit(Output::Connect { addr });
             }
         }
     }
 
     pub(crate) fn on_connect_failed(&mut self, addr: SocketAddr, now: Instant) {
-        self.half_open.retain(|&open| open != addr);
+        self.half_open.retain(|open| *open != addr);
         let failures = self.take_failures(addr) + 1;
         if failures < MAX_FAILURES {
             self.retry_later(addr, failures, now);
@@ -124,7 +156,7 @@ impl Peer {
         let known = self.candidates.iter().any(|candidate| candidate.addr == addr);
         if !known && self.candidates.len() < MAX_CANDIDATES {
             let not_before = now + RETRY * (1 << failures.min(6));
-            self.candidates.push_back(Candidate { addr, failures, not_before });
+            self.add_candidate(Candidate::new(addr, failures, not_before));
         }
     }
 
@@ -144,7 +176,7 @@ impl Peer {
         now: Instant,
     ) -> bool {
         if outgoing {
-            self.half_open.retain(|&open| open != addr);
+            self.half_open.retain(|open| *open != addr);
             self.take_failures(addr);
         }
         // Room is kept for those whom we have dialled: a peer that everybody dials would otherwise have none
@@ -174,7 +206,7 @@ impl Peer {
     /// Gives up the connection of the lowest priority for one with `addr`; false if that has the lowest.
     fn make_room(&mut self, addr: SocketAddr, now: Instant) -> bool {
         let ours = self.identity.addr;
-        let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr), id));
+        let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr.get()), id));
         let Some((lowest, id)) = ranked.min() else { return false };
         if lowest >= priority(ours, addr) {
             return false;
@@ -208,7 +240,7 @@ impl Peer {
         if theirs.peer_id == self.identity.peer_id {
             // Whoever told us of it will do so again.
             if conn.outgoing && self.ours.len() < MAX_OURS {
-                self.ours.push(conn.addr);
+                self.ours.push(conn.addr.get());
             }
             return self.disconnect(id, DisconnectReason::SelfConnection, now);
         }
@@ -218,9 +250,7 @@ impl Peer {
                 return;
             }
         }
-        if let Some(rest) = self.conns.rest(id) {
-            rest.peer_id = theirs.peer_id;
-        }
+        self.conns.name(id, theirs.peer_id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.stage = Stage::Ready;
         // Our handshake always offers both.
@@ -288,7 +318,7 @@ impl Peer {
     pub(crate) fn disconnect(&mut self, id: ConnId, reason: DisconnectReason, now: Instant) {
         let Some(conn) = self.forget(id, now) else { return };
         self.emit(Output::Disconnect { conn: id, reason });
-        let addr = conn.addr;
+        let addr = conn.addr.get();
         if !conn.outgoing {
             return;
         }
@@ -303,7 +333,7 @@ impl Peer {
     /// whose connections end at once, with nothing moved, waits twice as long each time, and is given up after
     /// [`PeerConfig::short_lives`](super::PeerConfig::short_lives) of them.
     fn lost(&mut self, conn: &Connection, failures: u8, now: Instant) {
-        let addr = conn.addr;
+        let addr = conn.addr.get();
         let most = self.config.short_lives;
         if most == 0 || conn.has_traffic() || now.since(conn.connected_at) > RETRY {
             self.short_lived.remove(&addr);
@@ -379,5 +409,22 @@ impl Peer {
         }
         self.refill_all(now);
         Some(conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_is_24_bytes_and_says_what_it_was_told() {
+        assert_eq!(size_of::<Candidate>(), 24);
+        let addr = "10.0.0.7:6881".parse().unwrap();
+        for (failures, nanos) in [(0, 0), (3, 60_000_000_001), (u8::MAX, (1 << 56) - 1)] {
+            let candidate = Candidate::new(addr, failures, Instant::from_nanos(nanos));
+            assert_eq!(candidate.addr, addr);
+            assert_eq!((candidate.failures(), candidate.not_before().as_nanos()), (failures, nanos));
+        }
+        assert_eq!(Candidate::new(addr, 1, Instant::FAR).failures(), 1, "no time spills over");
     }
 }

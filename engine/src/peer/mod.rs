@@ -46,6 +46,7 @@ pub use handover::{Adopted, Handover};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 pub use status::ConnectionInfo;
 
+use crate::addr::Addr;
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
 use crate::ids::ConnId;
@@ -110,7 +111,7 @@ pub struct Peer {
     identity: Identity,
     announcer: Announcer,
     candidates: VecDeque<Candidate>,
-    half_open: Vec<SocketAddr>,
+    half_open: Vec<Addr>,
     /// Addresses being dialled again, with how often they failed.
     failed: Vec<(SocketAddr, u8)>,
     banned: BTreeSet<IpAddr>,

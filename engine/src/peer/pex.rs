@@ -65,7 +65,7 @@ impl Peer {
         let mut contacts = BTreeMap::new();
         for (id, conn) in self.conns.iter().filter(|(_, conn)| conn.is_ready()) {
             let remote = self.remotes.get(id);
-            let port = if conn.outgoing { Some(conn.addr.port()) } else { remote.and_then(|r| r.port) };
+            let port = if conn.outgoing { Some(conn.addr.get().port()) } else { remote.and_then(|r| r.port) };
             let Some(port) = port else { continue };
             let seed = conn.have.is_full() || remote.is_some_and(|remote| remote.upload_only);
             let seed = if seed { flag::SEED } else { 0 };

@@ -6,6 +6,7 @@
 //!   at least one connection;
 //! - a block is handed out twice only in endgame.
 
+use std::mem::take;
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -15,6 +16,8 @@ use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::picker::{Availability, Choice, Picker};
 use crate::rng::{self, Rng};
+
+use super::connections::grow;
 
 const RECEIVED: u8 = u8::MAX;
 
@@ -75,10 +78,10 @@ pub(crate) struct Pieces {
     have: Bitfield,
     pub availability: Availability,
     layout: Layout,
+    /// Pieces that were begun: first those that are, one for each of `index`, then those that are no more, whose buffers
+    /// are used again.
     begun: Vec<Begun>,
-    /// Pieces that were begun and are no more: their buffers are used again.
-    spare: Vec<Begun>,
-    /// The piece of each of `begun`, close together: there are seldom more than a few.
+    /// The piece of each that is begun, close together: there are seldom more than a few.
     index: Vec<PieceIndex>,
     /// Begun pieces with a free block, oldest first.
     partial: Vec<PieceIndex>,
@@ -90,15 +93,7 @@ impl Pieces {
         for piece in have.iter(&layout) {
             availability.close(piece);
         }
-        Self {
-            layout,
-            have,
-            availability,
-            begun: Vec::new(),
-            spare: Vec::new(),
-            index: Vec::new(),
-            partial: Vec::new(),
-        }
+        Self { layout, have, availability, begun: Vec::new(), index: Vec::new(), partial: Vec::new() }
     }
 
     /// Asks for the memory of the lists of begun pieces.
@@ -210,13 +205,13 @@ impl Pieces {
     fn begin(&mut self, piece: PieceIndex) {
         self.availability.close(piece);
         let blocks = self.layout.blocks_in(piece);
-        let (mut state, mut sources) =
-            self.spare.pop().map(|used| (used.state, used.sources)).unwrap_or_default();
+        let at = self.index.len();
+        let used = self.begun.get_mut(at).map(|used| (take(&mut used.state), take(&mut used.sources)));
+        let (mut state, mut sources) = used.unwrap_or_default();
         state.clear();
         state.resize(blocks as usize, 0);
         sources.clear();
-        self.index.push(piece);
-        self.begun.push(Begun {
+        let begun = Begun {
             piece,
             state,
             free: blocks,
@@ -225,7 +220,15 @@ impl Pieces {
             of_seed: false,
             sources,
             verifying: false,
-        });
+        };
+        match self.begun.get_mut(at) {
+            Some(place) => *place = begun,
+            None => {
+                grow(&mut self.begun);
+                self.begun.push(begun);
+            }
+        }
+        self.index.push(piece);
         self.partial.push(piece);
     }
 
@@ -238,14 +241,15 @@ impl Pieces {
         rng: &mut Rng,
         asked: impl Fn(BlockRef) -> bool,
     ) -> Option<BlockRef> {
-        if self.begun.is_empty() || asker.suspect {
+        let open = &self.begun[..self.index.len()];
+        if open.is_empty() || asker.suspect {
             return None;
         }
         let copies = copies.min(RECEIVED - 1);
-        let start = rng::below(rng, self.begun.len() as u32) as usize;
+        let start = rng::below(rng, open.len() as u32) as usize;
         let mut best: Option<(u8, BlockRef)> = None;
-        for i in 0..self.begun.len() {
-            let begun = &self.begun[(start + i) % self.begun.len()];
+        for i in 0..open.len() {
+            let begun = &open[(start + i) % open.len()];
             if begun.exclusive.is_some() || begun.verifying || !asker.has(begun.piece) {
                 continue;
             }
@@ -295,7 +299,8 @@ impl Pieces {
     /// many bytes that costs.
     pub fn abandon(&mut self, conn: ConnId) -> u64 {
         let mut lost = 0;
-        for begun in self.begun.iter_mut().filter(|begun| begun.exclusive == Some(conn) && !begun.verifying) {
+        let open = &mut self.begun[..self.index.len()];
+        for begun in open.iter_mut().filter(|begun| begun.exclusive == Some(conn) && !begun.verifying) {
             begun.exclusive = None;
             begun.sources.clear();
             if begun.received > 0 && begun.free == 0 {
@@ -313,7 +318,7 @@ impl Pieces {
 
     /// A suspect is cleared: what it alone could fill, anyone can.
     pub fn unlock(&mut self, conn: ConnId) {
-        for begun in &mut self.begun {
+        for begun in &mut self.begun[..self.index.len()] {
             if begun.exclusive == Some(conn) {
                 begun.exclusive = None;
             }
@@ -350,8 +355,8 @@ impl Pieces {
             return None;
         }
         let at = self.place_of(piece)?;
-        let begun = self.begun.swap_remove(at);
         self.index.swap_remove(at);
+        self.begun.swap(at, self.index.len());
         if ok {
             self.have.insert(piece);
         } else {
@@ -363,8 +368,15 @@ impl Pieces {
                 self.availability.open(good, rng);
             }
         }
-        self.spare.push(begun);
-        self.spare.last().map(|begun| begun.sources.as_slice())
+        self.begun.get(self.index.len()).map(|begun| begun.sources.as_slice())
+    }
+
+    /// Gives the memory of pieces back that were begun and are no more.
+    pub fn trim(&mut self) {
+        self.begun.truncate(self.index.len());
+        self.begun.shrink_to_fit();
+        self.index.shrink_to_fit();
+        self.partial.shrink_to_fit();
     }
 
     /// From how many connections `block` is requested; `None` if it is received, or its piece not begun.
@@ -377,8 +389,9 @@ impl Pieces {
     /// The invariants of the module.
     #[cfg(any(test, debug_assertions))]
     pub fn check(&self) {
-        for (i, begun) in self.begun.iter().enumerate() {
-            assert_eq!(self.index.get(i), Some(&begun.piece), "a begun piece lost its place");
+        assert!(self.index.len() <= self.begun.len(), "a begun piece lost its place");
+        for (begun, piece) in self.begun.iter().zip(&self.index) {
+            assert_eq!(*piece, begun.piece, "a begun piece lost its place");
             let free = begun.state.iter().filter(|&&s| s == 0).count();
             let received = begun.state.iter().filter(|&&s| s == RECEIVED).count();
             assert_eq!((free, received), (begun.free as usize, begun.received as usize), "{:?}", begun.piece);

@@ -40,6 +40,9 @@ impl Peer {
         for i in 0..self.conns.len() {
             self.conns.settle(ConnId(i as u32), &self.config, now);
         }
+        if self.is_complete() {
+            self.conns.trim();
+        }
         self.dial(now);
         self.want_peers();
         self.exchange_peers(now);

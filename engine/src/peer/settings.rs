@@ -67,7 +67,7 @@ impl Peer {
         config.slots = slots;
         let ours = self.identity.addr;
         while self.conns.live() > max_connections {
-            let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr), id));
+            let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr.get()), id));
             let Some((_, id)) = ranked.min() else { break };
             self.disconnect(id, DisconnectReason::TooMany, now);
         }

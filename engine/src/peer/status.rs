@@ -59,7 +59,7 @@ impl Peer {
             let remote = self.remotes.get(conn);
             ConnectionInfo {
                 conn,
-                addr: connection.addr,
+                addr: connection.addr.get(),
                 outgoing: connection.outgoing,
                 connected_at: connection.connected_at,
                 peer_id: self.conns.peer_id(conn).filter(|_| connection.is_ready()),

@@ -74,7 +74,7 @@ impl Peer {
     /// BEP 6: whether a choked newcomer may have this piece.
     fn is_allowed(&mut self, id: ConnId, piece: PieceIndex) -> bool {
         let few = self.conns.get(id).is_some_and(|conn| conn.have.count() < self.config.allowed_fast);
-        few && self.conns.rest(id).is_some_and(|rest| rest.allowed_to_it.contains(&piece))
+        few && self.conns.allowed(id).is_some_and(|allowed| allowed.to_it.contains(&piece))
     }
 
     pub(crate) fn on_cancel(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
@@ -189,8 +189,8 @@ impl Peer {
     fn send_choke(&mut self, id: ConnId) {
         self.send(id, Message::Choke);
         let few = self.conns.get(id).is_some_and(|conn| conn.have.count() < self.config.allowed_fast);
-        let allowed = match self.conns.rest(id) {
-            Some(rest) if few => rest.allowed_to_it.clone(),
+        let allowed = match self.conns.allowed(id) {
+            Some(allowed) if few => allowed.to_it.clone(),
             _ => SmallVec::new(),
         };
         if let Some(conn) = self.conns.get_mut(id) {

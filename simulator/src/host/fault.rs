@@ -186,7 +186,7 @@ impl Host {
             return true;
         }
         let failure = engine::tracker::Failure::new("the tracker does not answer".to_owned());
-        let parcel = ctx.parcels.insert(Content::Bytes(failure.to_bytes().into()), 0, false);
+        let parcel = ctx.parcels.insert(Content::bytes(failure.to_bytes()), 0, false);
         let number = self.next_number();
         let event = Event::new(ctx.now + TRACKER_TIMEOUT, self.id, Class::Reply, 0, number, self.id);
         ctx.queue.push(event.with(number, parcel));

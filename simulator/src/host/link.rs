@@ -1,6 +1,5 @@
 //! One host's end of a connection.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::wire::decoder::{Decoder, Limits};
@@ -37,10 +36,13 @@ pub(crate) enum State {
     Open,
 }
 
-/// See the module. What every parcel needs, in little more than a cache line; the rest is in `Side`.
+/// See the module. What every parcel needs, in a cache line; the rest is in `Side`.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Link {
     pub state: State,
+    /// The other end's port, as whoever dialled knows it.
+    pub port: u16,
     generation: u32,
     pub remote: u32,
     /// The other end's handle; known once open.
@@ -53,10 +55,9 @@ pub(crate) struct Link {
     pub flow: Flow,
 }
 
-/// What is seldom needed of a link.
-#[derive(Debug)]
+/// What only the wire stack and the checks need of a link.
+#[derive(Debug, Default)]
 pub(crate) struct Side {
-    pub addr: SocketAddr,
     /// The wire stack's.
     pub decoder: Option<Box<Decoder>>,
     /// The checks'.
@@ -67,6 +68,7 @@ impl Link {
     const fn free() -> Self {
         Self {
             state: State::Free,
+            port: 0,
             generation: 0,
             remote: 0,
             remote_handle: Handle(0),
@@ -92,7 +94,7 @@ pub(crate) struct NewLink {
     pub state: State,
     pub remote: u32,
     pub remote_handle: Handle,
-    pub addr: SocketAddr,
+    pub port: u16,
     pub latency: u64,
     pub wire: bool,
     pub checks: bool,
@@ -102,37 +104,37 @@ pub(crate) struct NewLink {
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     slots: Vec<Link>,
+    /// Empty if no link needs one.
     sides: Vec<Side>,
     free: Vec<u32>,
 }
 
 impl Links {
     pub fn open(&mut self, new: NewLink) -> Handle {
+        let has_side = new.wire || new.checks;
         let side = Side {
-            addr: new.addr,
             decoder: new.wire.then(|| Box::new(Decoder::new(Limits::default()))),
             asked: new.checks.then(Box::default),
         };
         let slot = match self.free.pop() {
-            Some(slot) => {
-                self.sides[slot as usize] = side;
-                slot
-            }
+            Some(slot) => slot,
             None => {
                 if self.slots.len() == self.slots.capacity() {
-                    let more = (self.slots.len() / 8).max(8);
-                    self.slots.reserve_exact(more);
-                    self.sides.reserve_exact(more);
+                    self.slots.reserve_exact((self.slots.len() / 8).max(4));
                 }
                 self.slots.push(Link::free());
-                self.sides.push(side);
                 self.slots.len() as u32 - 1
             }
         };
+        if has_side {
+            self.sides.resize_with(self.slots.len(), Side::default);
+            self.sides[slot as usize] = side;
+        }
         let link = &mut self.slots[slot as usize];
         let (generation, number) = (link.generation, link.number);
         *link = Link {
             state: new.state,
+            port: new.port,
             generation,
             remote: new.remote,
             remote_handle: new.remote_handle,
@@ -149,7 +151,7 @@ impl Links {
         prefetch::element(&self.slots, slot as usize);
     }
 
-    /// The rest of a link that is in use.
+    /// What the wire stack and the checks have of a link that is in use.
     pub fn side(&mut self, handle: Handle) -> Option<&mut Side> {
         self.get(handle)?;
         self.sides.get_mut(handle.slot() as usize)
@@ -159,9 +161,9 @@ impl Links {
         let link = &mut self.slots[slot as usize];
         link.state = State::Free;
         link.generation = (link.generation + 1) & ((1 << (32 - SLOT_BITS)) - 1);
-        let side = &mut self.sides[slot as usize];
-        side.decoder = None;
-        side.asked = None;
+        if let Some(side) = self.sides.get_mut(slot as usize) {
+            *side = Side::default();
+        }
         self.free.push(slot);
     }
 
@@ -185,5 +187,15 @@ impl Links {
 
     pub fn handle_of(&self, slot: u32) -> Handle {
         Handle::new(slot, self.slots[slot as usize].generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_a_cache_line() {
+        assert_eq!(size_of::<Link>(), 64);
     }
 }

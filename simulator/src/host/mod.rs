@@ -251,7 +251,7 @@ impl Host {
             }
             Output::Announce(_) if !self.tracker_answers(ctx) => {}
             Output::Announce(request) => {
-                let query = Content::Bytes(request.to_query().into());
+                let query = Content::bytes(request.to_query());
                 let parcel = ctx.parcels.insert(query, 0, false);
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();

@@ -44,7 +44,7 @@ impl Host {
             state: State::Open,
             remote: event.src,
             remote_handle: Handle(event.arg),
-            addr,
+            port,
             latency,
             wire: ctx.shared.content.is_some(),
             checks: ctx.shared.checks,
@@ -72,12 +72,12 @@ impl Host {
             }
             return;
         };
+        let addr = SocketAddr::new(super::address_of(link.remote).ip(), link.port);
         let refused = event.arg == NONE;
         if !refused {
             link.state = State::Open;
             link.remote_handle = Handle(event.arg);
         }
-        let Some(addr) = self.links.side(handle).map(|side| side.addr) else { return };
         if refused {
             self.links.close(handle.slot());
             return self.feed(Input::ConnectFailed { addr }, ctx);
@@ -109,14 +109,16 @@ impl Host {
         }
         let conn = ConnId(handle.slot());
         match parcel.content {
-            Content::Message(message) => self.receive(handle, message, ctx),
             Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake: *handshake }, ctx),
             Content::Bytes(bytes) => {
                 for slice in bytes.chunks(SEGMENT) {
                     self.decode(handle, slice, ctx);
                 }
             }
-            Content::Empty => debug_assert!(false, "an empty parcel was on its way"),
+            other => match other.into_message() {
+                Some(message) => self.receive(handle, message, ctx),
+                None => debug_assert!(false, "an empty parcel was on its way"),
+            },
         }
     }
 

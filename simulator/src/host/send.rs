@@ -8,6 +8,7 @@ use engine::wire::handshake::HANDSHAKE_LENGTH;
 use engine::wire::{Handshake, Message, encoder};
 
 use crate::context::Context;
+use crate::network::flow::Departure;
 use crate::network::uplink::Sender;
 use crate::parcel::{Content, NONE, Parcels};
 use crate::queue::{Class, Event};
@@ -34,7 +35,7 @@ impl Host {
             state: State::Dialing,
             remote,
             remote_handle: Handle(0),
-            addr,
+            port: addr.port(),
             latency,
             wire: ctx.shared.content.is_some(),
             checks: ctx.shared.checks,
@@ -55,7 +56,7 @@ impl Host {
 
     pub(super) fn queue_handshake(&mut self, conn: ConnId, handshake: Handshake, ctx: &mut Context<'_>) {
         let content = match ctx.shared.content {
-            Some(_) => Content::Bytes(handshake.to_bytes().to_vec().into()),
+            Some(_) => Content::bytes(handshake.to_bytes().to_vec()),
             None => Content::Handshake(Box::new(handshake)),
         };
         let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32, false);
@@ -92,9 +93,9 @@ impl Host {
                 let mut bytes = Vec::with_capacity(size as usize);
                 encoder::encode(&message, &mut bytes);
                 debug_assert_eq!(bytes.len(), size as usize, "the length charged is the length sent");
-                Content::Bytes(bytes.into())
+                Content::bytes(bytes)
             }
-            None => Content::Message(message),
+            None => Content::of(message),
         };
         let parcel = ctx.parcels.insert(content, size, block);
         self.uplink.enqueue(conn.0, parcel, ctx.parcels);
@@ -148,9 +149,9 @@ impl Sender for Service<'_, '_> {
             return 0;
         };
         let (size, payload) = (self.ctx.parcels[parcel].size(), self.ctx.parcels[parcel].payload());
-        let (depart, ready) = match &self.ctx.shared.cap {
-            Some(cap) => (link.flow.depart(cap, link.rtt(), start, finish, size), link.flow.ready_at()),
-            None => (finish, 0),
+        let Departure { last: depart, ready_at } = match &self.ctx.shared.cap {
+            Some(cap) => link.flow.depart(cap, link.rtt(), start, finish, size),
+            None => Departure { last: finish, ready_at: 0 },
         };
         let extra = self.ctx.shared.extra(self.id, link.remote, depart);
         let delay = link.latency + extra + self.ctx.shared.jitter(self.rng);
@@ -164,7 +165,7 @@ impl Sender for Service<'_, '_> {
             debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));
         }
-        ready
+        ready_at
     }
 
     fn park(&mut self, lane: u32, at: u64) {

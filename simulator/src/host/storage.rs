@@ -87,11 +87,22 @@ impl Storage {
         }
     }
 
+    /// Message stack: bytes of one of the two buffers, at most as long as the longest block that the engine serves.
+    pub fn static_bytes(length: u32, right: bool) -> Bytes {
+        let buffer = if right { &RIGHT } else { &WRONG };
+        Bytes::from_static(&buffer[..(length as usize).min(LONGEST)])
+    }
+
+    /// Message stack: whether bytes are right.
+    pub fn is_right(data: &[u8]) -> bool {
+        data.first() != Some(&WRONG[0])
+    }
+
     /// Makes wrong bytes of right ones.
     pub fn corrupt(content: Option<&Content>, data: &mut Bytes) {
         *data = match content {
             Some(_) => data.iter().map(|byte| !byte).collect(),
-            None => Bytes::from_static(&WRONG[..data.len().min(LONGEST)]),
+            None => Self::static_bytes(data.len() as u32, false),
         };
     }
 
@@ -105,7 +116,7 @@ impl Storage {
         } else {
             // A block may come again: what was written last counts.
             self.tainted.retain(|&tainted| tainted != block);
-            if data.first() == Some(&0xff) {
+            if !Self::is_right(data) {
                 self.tainted.push(block);
             }
         }

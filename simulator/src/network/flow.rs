@@ -44,7 +44,15 @@ pub struct Flow {
     sent: u32,
     round_start: u64,
     last_sent: u64,
-    ready_at: u64,
+}
+
+/// When bytes leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The moment at which the last of them is out.
+    pub last: u64,
+    /// When the connection may send again.
+    pub ready_at: u64,
 }
 
 impl Default for Flow {
@@ -55,16 +63,11 @@ impl Default for Flow {
 
 impl Flow {
     /// A connection on which nothing was sent.
-    pub const NEW: Self = Self { window: 0, sent: 0, round_start: 0, last_sent: 0, ready_at: 0 };
+    pub const NEW: Self = Self { window: 0, sent: 0, round_start: 0, last_sent: 0 };
 
-    /// When it may send again.
-    pub fn ready_at(&self) -> u64 {
-        self.ready_at
-    }
-
-    /// Bytes go into the link from `start` to `finish`; the moment at which the last of them is out, which
-    /// is later than `finish` if the window does not hold them. `rtt` is the round-trip time.
-    pub fn depart(&mut self, cap: &Cap, rtt: Duration, start: u64, finish: u64, size: u32) -> u64 {
+    /// Bytes go into the link from `start` to `finish`; the last of them is out later than `finish` if the window does
+    /// not hold them. `rtt` is the round-trip time.
+    pub fn depart(&mut self, cap: &Cap, rtt: Duration, start: u64, finish: u64, size: u32) -> Departure {
         let rtt = (rtt.as_nanos() as u64).max(1);
         if self.window == 0 || start > self.last_sent + rtt.saturating_mul(2).max(MIN_TIMEOUT) {
             self.window = cap.initial;
@@ -97,9 +100,9 @@ impl Flow {
             depart = finish.max(self.round_start + tail);
         }
         self.last_sent = depart;
-        self.ready_at =
+        let ready_at =
             if self.sent >= self.window { self.round_start + rtt } else { self.round_start.max(start) };
-        depart
+        Departure { last: depart, ready_at }
     }
 
     /// The window of the next round: double if at least half of this one was used.
@@ -119,12 +122,12 @@ mod tests {
     /// Sends chunks back to back on an infinitely fast link; the moment the last byte is out.
     fn send(cap: &Cap, chunk: u32, chunks: u32) -> f64 {
         let mut flow = Flow::default();
-        let mut out = 0;
+        let mut out = Departure { last: 0, ready_at: 0 };
         for _ in 0..chunks {
-            let start = flow.ready_at();
+            let start = out.ready_at;
             out = flow.depart(cap, RTT, start, start, chunk);
         }
-        out as f64 / 1e9
+        out.last as f64 / 1e9
     }
 
     #[test]
@@ -157,12 +160,13 @@ mod tests {
     fn idle_starts_again_at_ten_segments() {
         let cap = Cap::of(Transport::Tcp { window: 1 << 20, mss: 1460, loss: 0.0 }).unwrap();
         let mut flow = Flow::default();
+        let mut start = 0;
         for _ in 0..100 {
-            let start = flow.ready_at();
-            flow.depart(&cap, RTT, start, start, 16_384);
+            start = flow.depart(&cap, RTT, start, start, 16_384).ready_at;
         }
-        let later = flow.ready_at() + 10_000_000_000;
-        assert_eq!(flow.depart(&cap, RTT, later, later, 14_600), later);
-        assert_eq!(flow.ready_at(), later + 100_000_000, "ten segments fill the first window again");
+        let later = start + 10_000_000_000;
+        let first = flow.depart(&cap, RTT, later, later, 14_600);
+        assert_eq!(first.last, later);
+        assert_eq!(first.ready_at, later + 100_000_000, "ten segments fill the first window again");
     }
 }

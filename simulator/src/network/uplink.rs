@@ -102,7 +102,7 @@ impl Uplink {
     /// Queues a parcel on a connection.
     pub fn enqueue(&mut self, lane: u32, parcel: u32, parcels: &mut Parcels) {
         if lane as usize >= self.lanes.len() {
-            self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(8));
+            self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(4));
             self.lanes.resize_with(lane as usize + 1, Lane::default);
         }
         let state = &mut self.lanes[lane as usize];
