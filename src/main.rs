@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod live;
 mod output;
+mod pages;
 mod progress;
 mod saving;
 mod scenarios;

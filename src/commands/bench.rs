@@ -14,6 +14,7 @@ use super::Outcome;
 use crate::cli::Bench;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::pages;
 use crate::scenarios;
 
 /// The sizes that are measured if none is said.
@@ -64,6 +65,9 @@ struct Figures {
 
 pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
     let sizes = if args.peers.is_empty() { &SIZES[..] } else { &args.peers };
+    if let &[peers] = sizes {
+        pages::ask_for_large(peers.into());
+    }
     if !args.json {
         writeln!(
             out,

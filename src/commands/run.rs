@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{counted, note, safe};
 use crate::progress::Bars;
 use crate::saving::{self, Saver};
-use crate::{files, live, scenarios, stop};
+use crate::{files, live, pages, scenarios, stop};
 
 /// What the arguments come to.
 struct Plan {
@@ -33,7 +33,11 @@ struct Plan {
 
 pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
     // Everything is read before anything runs: a mistake in the last scenario is told at once.
-    let plans = args.scenarios.iter().map(|wanted| plan(wanted, args)).collect::<Result<Vec<_>, _>>()?;
+    let overrides = overrides(args);
+    let load = |wanted: &String| scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args));
+    let scenarios = args.scenarios.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    pages::ask_for_large(scenarios.iter().map(most_hosts).max().unwrap_or(0));
+    let plans = scenarios.into_iter().map(|scenario| plan(scenario, args)).collect::<Result<Vec<_>, _>>()?;
     for (number, plan) in plans.iter().enumerate() {
         if plans[..number].iter().any(|other| other.folder == plan.folder) {
             let name = plan.scenario.name();
@@ -50,11 +54,22 @@ pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn plan(wanted: &str, args: &Run) -> Result<Plan, Failure> {
+/// What `--set` and other flags say.
+fn overrides(args: &Run) -> Vec<(String, String)> {
     let replicates =
         args.replicates.or(args.live.then_some(1)).map(|n| ("replicates".to_owned(), n.to_string()));
-    let overrides: Vec<(String, String)> = args.set.set.iter().cloned().chain(replicates).collect();
-    let scenario = scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args))?;
+    args.set.set.iter().cloned().chain(replicates).collect()
+}
+
+/// The hosts of the largest run of a scenario.
+fn most_hosts(scenario: &Scenario) -> u64 {
+    let hosts = |point: &simulator::scenario::Point| {
+        point.spec.groups.iter().map(|group| u64::from(group.count)).sum::<u64>()
+    };
+    scenario.points().iter().map(hosts).max().unwrap_or(0)
+}
+
+fn plan(scenario: Scenario, args: &Run) -> Result<Plan, Failure> {
     if args.live {
         live::check(&scenario)?;
     }
@@ -63,7 +78,7 @@ fn plan(wanted: &str, args: &Run) -> Result<Plan, Failure> {
         seed: args.seed,
         stack: if args.live { Stack::Wire } else { super::stack(args.stack) },
         jobs: super::jobs(&args.jobs),
-        overrides: overrides.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        overrides: overrides(args).iter().map(|(key, value)| format!("{key}={value}")).collect(),
         ..Settings::default()
     };
     let mut plan = Plan { scenario, folder, settings, earlier: None, other: false, live: args.live };

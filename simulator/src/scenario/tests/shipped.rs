@@ -47,7 +47,15 @@ fn all_load_with_their_points_and_cost() {
         assert!(scenario.source().starts_with("# "), "{name}");
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), expected.len());
+    // And the folder of those that are too large for the table.
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), expected.len() + 1);
+}
+
+#[test]
+fn a_million_are_one_run_of_a_thousand_million_blocks() {
+    let scenario = shipped("scale/million.toml", &[]);
+    assert_eq!((scenario.runs(), blocks(&scenario)), (1, 1_024_000_000));
+    assert!(scenario.points()[0].spec.groups.iter().all(|group| group.max_connections == 20));
 }
 
 #[test]
