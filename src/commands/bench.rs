@@ -3,12 +3,14 @@
 //! a process of its own, so that its memory is its own.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use simulator::Options;
 use simulator::floor::Floor;
 use simulator::runner;
+use simulator::scenario::Scenario;
 
 use super::Outcome;
 use crate::cli::Bench;
@@ -64,6 +66,8 @@ struct Figures {
 
 pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
     let sizes = if args.peers.is_empty() { &SIZES[..] } else { &args.peers };
+    // What is wrong is said before anything is measured.
+    swarm(sizes.first().copied().unwrap_or(1), args)?;
     if !args.json {
         writeln!(
             out,
@@ -117,8 +121,8 @@ fn row(figures: &Figures) -> String {
     )
 }
 
-/// One size, here.
-fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
+/// The swarm that is measured.
+fn swarm(peers: u32, args: &Bench) -> Result<Scenario, Failure> {
     let mut overrides = vec![
         ("groups.leechers.count", peers.to_string()),
         ("variants", "{ swarm = {} }".to_owned()),
@@ -126,11 +130,22 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
         ("replicates", "1".to_owned()),
     ];
     if let Some(content) = &args.content {
-        overrides.push(("content.size", format!("\"{content}\"")));
+        overrides.push(("content.size", format!("{content:?}")));
     }
     let overrides: Vec<_> = overrides.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     // As it was shipped, whatever folder this is.
-    let scenario = scenarios::embedded("swarm-scaling", &overrides)?;
+    scenarios::embedded("swarm-scaling", &overrides).map_err(|failure| match (failure, &args.content) {
+        // Nothing else that is not ours can be wrong with it.
+        (Failure::Scenario(error), Some(content)) => {
+            Failure::Input(format!("--content {content}: {}", error.message), error.help)
+        }
+        (failure, _) => failure,
+    })
+}
+
+/// One size, here.
+fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
+    let scenario = swarm(peers, args)?;
     let job = runner::jobs(&scenario, scenario.seed()).into_iter().next();
     let job = job.ok_or_else(|| Failure::input("swarm-scaling has no run"))?;
     let options = Options { checks: false, threads: args.threads.into(), ..Options::default() };
@@ -164,22 +179,31 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
 
 /// One size, in a process of its own.
 fn measure_apart(peers: u32, args: &Bench) -> Result<Figures, Failure> {
-    let failed = |what: String| Failure::Io(format!("cannot measure {peers} peers: {what}"));
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let mut child = Command::new(program);
-    child.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
+    let program = std::env::current_exe().map_err(|error| failed(peers, &error.to_string()))?;
+    let mut command = Command::new(program);
+    command.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
     if let Some(content) = &args.content {
-        child.args(["--content", content]);
+        command.arg(format!("--content={content}"));
     }
     if args.no_floor {
-        child.arg("--no-floor");
+        command.arg("--no-floor");
     }
-    child.stderr(Stdio::inherit());
-    let output = child.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(format!("its process ended with {}", output.status)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    told(peers, command.spawn().map_err(|error| failed(peers, &error.to_string()))?)
+}
+
+/// What it says, once it has ended. If it could not do its work it has said why, and its exit code is ours.
+fn told<T: DeserializeOwned>(peers: u32, child: Child) -> Result<T, Failure> {
+    let output = child.wait_with_output().map_err(|error| failed(peers, &error.to_string()))?;
+    match output.status.code() {
+        Some(0) => serde_json::from_slice(&output.stdout).map_err(|error| failed(peers, &error.to_string())),
+        Some(code) => Err(Failure::Told(u8::try_from(code).unwrap_or(1))),
+        None => Err(failed(peers, &format!("its process ended with {}", output.status))),
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+}
+
+fn failed(peers: u32, what: &str) -> Failure {
+    Failure::Io(format!("cannot measure {peers} peers: {what}"))
 }
 
 /// A line of this process's status, which is in KiB, in bytes.
@@ -231,4 +255,24 @@ fn cpu_nanos() -> Option<u64> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
     Some((user + system) * (1_000_000_000 / TICKS))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_of_a_process_that_could_not_do_its_work_is_ours() {
+        let say = |script: &str| {
+            let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+            told::<Vec<u32>>(7, child)
+        };
+        assert_eq!(say("echo '[1, 2]'").unwrap(), [1, 2]);
+        assert!(matches!(say("echo '[1, 2]'; exit 2"), Err(Failure::Told(2))));
+        assert!(matches!(say("exit 130"), Err(Failure::Told(130))));
+        for script in ["kill -9 $$", "echo no figures"] {
+            let Err(Failure::Io(message)) = say(script) else { panic!("{script}") };
+            assert!(message.contains("7 peers"), "{message}");
+        }
+    }
 }
