@@ -57,6 +57,7 @@ pub enum Command {
     /// Draw whole scenarios from seeds, and find what must not be
     Torture(Torture),
     /// Measure the simulator's speed and memory
+    #[command(long_about = BENCH)]
     Bench(Bench),
     /// Make a .torrent from a file or folder
     Create(Create),
@@ -246,6 +247,52 @@ pub struct Seeds {
     pub to: Option<u64>,
 }
 
+/// What `bench` prints, said with `--help`.
+const BENCH: &str = "\
+Measure the simulator's speed and memory
+
+Runs the shipped swarm-scaling with forty connections a peer, each size in a process of its own,
+and prints a line for it: the events and the delivered blocks of 16 KiB, processor time and time
+gone by, blocks for each second of a core, what an event of a bare loop takes on this machine
+(nothing but to take an event from the queue, touch the memory that it must, and put a later one
+in) and how many times that the run took, the most memory, what of it the run added for each peer,
+and the run's digest.
+
+With --sweep N it prints instead what threads cost beside processes: the seconds in which one
+process makes N runs on all threads, and the seconds in which as many processes side by side make
+them, one thread each (each way is timed twice, in turns, and the shorter time counts), and the
+second by the first: 1 where threads cost nothing beside processes; and the same ratio of
+processor time, which what else the machine does disturbs less. With --threads T the one process
+makes one run after the other, each on T threads, and T processes are side by side.";
+
+/// Every `of`-th run from the `first` on, written `first/of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The first, from 0.
+    pub first: u16,
+    /// At least 1.
+    pub of: u16,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.first, self.of)
+    }
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed =
+            text.split_once('/').and_then(|(first, of)| Some((first.parse().ok()?, of.parse().ok()?)));
+        match parsed {
+            Some((first, of)) if first < of => Ok(Self { first, of }),
+            _ => Err("it has the form K/M, K below M".to_owned()),
+        }
+    }
+}
+
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -257,8 +304,17 @@ pub struct Bench {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), default_value = "1")]
     pub threads: u16,
     /// What is shared, instead of 64 MiB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub content: Option<String>,
+    /// Time N runs of one process on all threads against the same runs of as many processes side by side
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_REPLICATES), conflicts_with = "no_floor")]
+    pub sweep: Option<u32>,
+    /// Threads of a sweep, each with runs of its own, and processes beside it [default: the number of cores]
+    #[arg(short, long, value_name = "N", requires = "sweep", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Make a part of a sweep's runs, and print their digests: what a process side by side does
+    #[arg(long, value_name = "K/M", requires = "sweep", hide = true)]
+    pub part: Option<Part>,
     /// Leave out the bare loop that the cost is held against
     #[arg(long)]
     pub no_floor: bool,

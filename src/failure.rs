@@ -40,6 +40,8 @@ pub enum Failure {
     Input(String, Option<String>),
     /// A file cannot be read or written.
     Io(String),
+    /// A process of ours could not do its work: it has said why, and ended with this code.
+    Told(u8),
     /// Nobody reads what is printed any more: no error.
     BrokenPipe,
 }
@@ -82,6 +84,7 @@ impl Failure {
         match self {
             Self::Scenario(error) => &error.message,
             Self::Input(message, _) | Self::Io(message) => message,
+            Self::Told(_) => "a process of ours has failed",
             Self::BrokenPipe => "nobody reads what is printed",
         }
     }
@@ -95,6 +98,7 @@ impl Failure {
                 (format!("error: {message}\n{help}"), 2)
             }
             Self::Io(message) => (format!("error: {message}\n"), 3),
+            Self::Told(code) => (String::new(), code),
             Self::BrokenPipe => (String::new(), 0),
         };
         // There is nowhere left to say that this could not be said.

@@ -10,6 +10,7 @@ pub mod session;
 pub mod storage;
 mod torrent;
 pub mod tracker;
+mod uplink;
 
 pub use gate::GateLimits;
 pub use session::{

@@ -53,6 +53,11 @@ impl Limiter {
         Some(self.rate.load(Ordering::Relaxed)).filter(|&rate| rate > 0)
     }
 
+    /// Whether turns are given out ahead: who wants to move bytes has to wait. Never without a limit.
+    pub fn is_full(&self) -> bool {
+        self.get().is_some() && *self.next() > Instant::now()
+    }
+
     fn next(&self) -> MutexGuard<'_, Instant> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,6 +142,51 @@ mod tests {
         assert!((95_000.0..105_000.0).contains(&all), "{shares:?}");
         assert!(held < 42_000.0, "{shares:?}");
         assert!(shares[..4].iter().all(|share| (share / held - 0.25).abs() < 0.05), "{shares:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_full_while_any_of_fifty_torrents_waits_for_it() {
+        let session = Limiter::new(Some(16 << 10));
+        let torrents: Vec<_> = (0..50).map(|_| Limiter::new(None)).collect();
+        let limits = torrents.iter().map(|torrent| Limits([torrent.clone(), session.clone()]));
+        let tasks: Vec<_> = limits
+            .flat_map(|limits| (0..4).map(move |_| limits.clone()))
+            .map(|limits| tokio::spawn(async move { taken(&limits, 600).await }))
+            .collect();
+        for second in 1..600 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(session.is_full(), "second {second}");
+        }
+        assert!(torrents.iter().all(|torrent| !torrent.is_full()));
+        for task in tasks {
+            assert!(task.await.unwrap() > 0);
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert!(!session.is_full());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_is_lowered_is_full_from_the_next_turn_on() {
+        let limiter = Limiter::new(Some(1 << 20));
+        let limits = Limits([limiter.clone(), Limiter::new(None)]);
+        let mut full = Vec::new();
+        for rate in [Some(1 << 20), Some(2_000), None] {
+            limiter.set(rate);
+            // 10 KB/s are asked for.
+            for _ in 0..50 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let limits = limits.clone();
+                tokio::spawn(async move {
+                    let mut left = 1_000;
+                    while left > 0 {
+                        left -= limits.take(left).await;
+                    }
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(90)).await;
+            full.push(limiter.is_full());
+        }
+        assert_eq!(full, [false, true, false]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 //! A run is a pure function of its [`spec::Spec`] and a seed: [`run::run`] gives the same record, digest
 //! included, on any machine. Nothing here reads a clock or draws from a global generator.
 
+#[doc(hidden)]
+pub mod bench;
 mod context;
 mod digest;
 pub mod faults;

@@ -101,6 +101,13 @@ fn a_flag_that_is_wrong_is_named() {
     for (args, parts) in [
         (&["bench", "--peers", "0"][..], ["--peers", "1..=1999999"]),
         (&["bench", "--peers", "2000000"], ["--peers", "1..=1999999"]),
+        (&["bench", "--peers", "3", "--content", "lots"], ["--content lots: ", "MiB"]),
+        (&["bench", "--content", "-1 MiB"], ["--content", "-1 MiB"]),
+        (&["bench", "--peers", "3", "--peers", "4", "--content", "0 B"], ["--content 0 B: ", "at least"]),
+        (&["bench", "--peers", "3", "--sweep", "2", "--content", "a\"b"], ["--content a\"b: ", "MiB"]),
+        (&["bench", "--jobs", "2"], ["--sweep", "required"]),
+        (&["bench", "--sweep", "0"], ["--sweep", "1..=10000"]),
+        (&["bench", "--sweep", "2", "--part", "2/2"], ["--part", "K/M"]),
         (&["run", "three-friends", "--replicates", "0"], ["--replicates", "1..=10000"]),
         (&["run", "swarm-scaling", "--replicates", "10000"], ["--replicates 10000: ", "10 points"]),
         (&["create", ".", "--tracker", "notaurl"], ["--tracker", "http://"]),

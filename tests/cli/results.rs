@@ -254,6 +254,38 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
+fn a_sweep_is_timed_against_processes_side_by_side_that_make_the_same_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = ["bench", "--peers", "5", "--content", "2 MiB", "--sweep", "5", "--json"];
+    for (more, threads, each) in
+        [(["--jobs", "2"], 2, 1), (["--threads", "2"], 2, 2), (["--jobs", "1"], 1, 1)]
+    {
+        let printed = succeed(folder.path(), &[&sweep[..], &more].concat());
+        let line: Value = serde_json::from_str(&printed).unwrap();
+        let counts = ["peers", "runs", "threads", "threads_a_run"].map(|key| line[key].as_u64().unwrap());
+        assert_eq!(counts, [5, 5, threads, each], "{line}");
+        let [together, apart, ratio] =
+            ["together_seconds", "apart_seconds", "ratio"].map(|key| line[key].as_f64().unwrap());
+        assert!(line["cpu_ratio"].as_f64().is_none_or(|ratio| ratio > 0.0), "{line}");
+        assert!(together > 0.0 && (ratio - apart / together).abs() < 1e-9, "{line}");
+    }
+    let help = succeed(folder.path(), &["bench", "--help"]);
+    assert!(
+        help.contains("bare loop") && help.contains("side by side") && !help.contains("--part"),
+        "{help}"
+    );
+    // What the processes do: shares of the runs that `run` makes.
+    let part = |part: &str| -> Vec<String> {
+        serde_json::from_str(&succeed(folder.path(), &[&sweep[..], &["--part", part]].concat())).unwrap()
+    };
+    let (all, even, odd) = (part("0/1"), part("0/2"), part("1/2"));
+    assert_eq!((all.len(), even.len(), odd.len()), (5, 3, 2));
+    assert_eq!([&all[0], &all[2], &all[4]], [&even[0], &even[1], &even[2]]);
+    assert_eq!([&all[1], &all[3]], [&odd[0], &odd[1]]);
+    assert!(all.iter().all(|digest| digest.len() == 40));
+}
+
+#[test]
 fn a_benchmark_gives_the_digest_that_a_run_gives() {
     let folder = tempfile::tempdir().unwrap();
     let printed = succeed(folder.path(), &["bench", "--peers", "3", "--peers", "5", "--json"]);

@@ -32,6 +32,7 @@ use crate::net;
 use crate::storage::{Disk, LayoutFault, OpenFiles};
 use crate::torrent::{self, Command, Content, EVENT_QUEUE, Leave, Torrent};
 use crate::tracker::{self, TrackerError};
+use crate::uplink::Uplink;
 
 /// Commands that may wait for a torrent.
 const COMMANDS: usize = 64;
@@ -52,6 +53,7 @@ pub(crate) struct Context {
     pub gate: Arc<Gate>,
     pub up: Arc<Limiter>,
     pub down: Arc<Limiter>,
+    pub uplink: Uplink,
     seed: Seed,
     seeds: AtomicU64,
     alerts: broadcast::Sender<Alert>,
@@ -176,8 +178,10 @@ impl Session {
             None => Seed(getrandom::u64().map_err(|error| system(&error))?),
         };
         let peer_id = PeerId::generate(CLIENT, &mut seed.derive("peer id", 0).rng());
+        let clock = Clock::start();
         let context = Arc::new(Context {
-            clock: Clock::start(),
+            clock,
+            uplink: Uplink::new(clock, settings.peer.rate_window),
             peer_id: settings.peer_id.unwrap_or(peer_id),
             addr,
             from: addrs.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()).collect(),

@@ -236,7 +236,7 @@ impl Torrent {
                 },
                 Some(done) = self.done.recv() => self.on_done(done),
                 _ = tick.tick() => self.tick(),
-                () = timeout, if deadline.is_some() => self.feed(Input::Timeout),
+                () = timeout, if deadline.is_some() => self.on_timeout(),
                 _ = self.events.recv_many(&mut batch, EVENTS), if self.takes_events() => {
                     batch.drain(..).for_each(|event| self.on_event(event));
                     self.look_for_metadata();

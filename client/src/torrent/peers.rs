@@ -173,7 +173,10 @@ impl Torrent {
                 }
             }
             Wire::Malformed(error) => self.feed(Input::Malformed { conn, error }),
-            Wire::Sent(bytes) => self.feed(Input::Sent { conn, bytes }),
+            Wire::Sent(bytes) => {
+                self.context.uplink.sent(bytes);
+                self.feed(Input::Sent { conn, bytes });
+            }
             Wire::Closed(error) => {
                 let reason = error.map_or(Closed::Theirs, |error| Closed::Broken(error.to_string()));
                 self.close(conn, reason);

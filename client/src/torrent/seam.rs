@@ -10,15 +10,6 @@ use super::machine::Machine;
 use crate::connection::Outgoing;
 use crate::session::{Alert, Closed, Tap, TorrentFlags, TorrentState};
 
-/// The least upload limit for each slot at which who is idle can be told from who waits for us, bytes a second: four
-/// times what the engine asks of a slot that is used.
-const TELLING: u64 = 4 << 10;
-
-/// Whether upload limits leave enough for each slot to tell who uses it. Looked at when a peer begins.
-fn tells_idle(limits: [Option<u64>; 2], slots: u32) -> bool {
-    limits.into_iter().flatten().all(|limit| limit >= TELLING * u64::from(slots))
-}
-
 impl Torrent {
     /// A peer that has what we have.
     pub(super) fn make_peer(&mut self) {
@@ -62,12 +53,17 @@ impl Torrent {
     /// What this torrent's peer is set to.
     pub(super) fn peer_config(&self) -> PeerConfig {
         let config = self.context.settings.peer.clone();
-        let limits = [self.up.get(), self.context.up.get()];
-        PeerConfig {
-            pex: config.pex && !self.is(TorrentFlags::DISABLE_PEX),
-            lend_idle_slots: config.lend_idle_slots && tells_idle(limits, config.slots),
-            ..config
+        PeerConfig { pex: config.pex && !self.is(TorrentFlags::DISABLE_PEX), ..config }
+    }
+
+    /// The peer's deadline has come. It decides about slots by whether our uplink is full.
+    pub(super) fn on_timeout(&mut self) {
+        let context = &self.context;
+        let full = self.up.is_full() || context.up.is_full() || context.uplink.is_full();
+        if let Machine::Peer(peer) = &mut self.machine {
+            peer.set_uplink_full(full);
         }
+        self.feed(Input::Timeout);
     }
 
     /// Who we are.
@@ -156,18 +152,5 @@ impl Torrent {
             peer::Event::Banned(ip) => self.alert(Alert::PeerBanned { torrent, ip }),
             peer::Event::Wasted { .. } | peer::Event::Snubbed(_) | peer::Event::EndgameStarted => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_everyone_is_slow_for_our_sake_no_slot_counts_as_idle() {
-        assert!(tells_idle([None, None], 4));
-        assert!(tells_idle([Some(16 << 10), None], 4));
-        assert!(!tells_idle([Some(1 << 20), Some((16 << 10) - 1)], 4));
-        assert!(!tells_idle([Some(16 << 10), None], 5));
     }
 }

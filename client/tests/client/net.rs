@@ -27,16 +27,24 @@ pub fn addr(session: &Session) -> SocketAddr {
 }
 
 /// Waits for an alert that `wanted` finds something in.
-pub async fn wait<T>(alerts: &mut Alerts, what: &str, mut wanted: impl FnMut(&Alert) -> Option<T>) -> T {
+pub async fn wait<T>(alerts: &mut Alerts, what: &str, wanted: impl FnMut(&Alert) -> Option<T>) -> T {
+    find(alerts, wanted, LONG).await.unwrap_or_else(|| panic!("never came: {what}"))
+}
+
+/// The same, for so long; `None` if it does not come.
+pub async fn find<T>(
+    alerts: &mut Alerts,
+    mut wanted: impl FnMut(&Alert) -> Option<T>,
+    time: Duration,
+) -> Option<T> {
     let found = async {
-        while let Some(alert) = alerts.next().await {
-            if let Some(found) = wanted(&alert) {
-                return found;
+        loop {
+            if let Some(found) = wanted(&alerts.next().await?) {
+                return Some(found);
             }
         }
-        panic!("the session ended before: {what}");
     };
-    tokio::time::timeout(LONG, found).await.unwrap_or_else(|_| panic!("never came: {what}"))
+    tokio::time::timeout(time, found).await.ok().flatten()
 }
 
 pub async fn state(alerts: &mut Alerts, wanted: TorrentState) {

@@ -25,7 +25,9 @@ pub struct PeerConfig {
     /// Upload slots, the optimistic one included (BEP 3: four).
     pub slots: u32,
     /// Who has a slot and takes next to nothing stays unchoked and does not count, so that nobody waits behind
-    /// idle remotes. Not for those who upload less than 1 KiB/s a slot: there everyone looks idle.
+    /// idle remotes. The driver should say while our uplink is full
+    /// ([`Peer::set_uplink_full`](super::Peer::set_uplink_full)): else everyone looks idle where a slot gets less than
+    /// 1 KiB/s.
     pub lend_idle_slots: bool,
     /// Between choke rounds (BEP 3: 10 s).
     pub choke_interval: Duration,

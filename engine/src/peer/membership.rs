@@ -24,6 +24,9 @@ const MAX_OURS: usize = 16;
 const MAX_SHORT_LIVED: usize = 1000;
 /// How long an address that failed, or whose connection ended, is left alone; doubled with each failure.
 const RETRY: Duration = Duration::from_secs(60);
+/// How long one is left alone whose connection ended as soon as it was made, once. A remote that has not yet seen the end of
+/// our last connection takes the next one for a second, and closes it.
+const RETRY_SOON: Duration = Duration::from_secs(10);
 /// An address that failed this often is forgotten.
 const MAX_FAILURES: u8 = 3;
 
@@ -153,10 +156,13 @@ impl Peer {
     }
 
     fn retry_later(&mut self, addr: SocketAddr, failures: u8, now: Instant) {
+        self.retry_after(RETRY * (1 << failures.min(6)), addr, failures, now);
+    }
+
+    fn retry_after(&mut self, wait: Duration, addr: SocketAddr, failures: u8, now: Instant) {
         let known = self.candidates.iter().any(|candidate| candidate.addr == addr);
         if !known && self.candidates.len() < MAX_CANDIDATES {
-            let not_before = now + RETRY * (1 << failures.min(6));
-            self.add_candidate(Candidate::new(addr, failures, not_before));
+            self.add_candidate(Candidate::new(addr, failures, now + wait));
         }
     }
 
@@ -330,8 +336,8 @@ impl Peer {
     }
 
     /// A connection that we dialled has ended, not by our will: the address is dialled again in a while. One
-    /// whose connections end at once, with nothing moved, waits twice as long each time, and is given up after
-    /// [`PeerConfig::short_lives`](super::PeerConfig::short_lives) of them.
+    /// whose connections end at once, with nothing moved, has another try soon, waits twice as long each time after that, and
+    /// is given up after [`PeerConfig::short_lives`](super::PeerConfig::short_lives) of them.
     fn lost(&mut self, conn: &Connection, failures: u8, now: Instant) {
         let addr = conn.addr.get();
         let most = self.config.short_lives;
@@ -345,7 +351,8 @@ impl Peer {
         }
         self.short_lived.insert(addr, lives);
         if lives < most {
-            self.retry_later(addr, lives, now);
+            let wait = if lives == 1 { RETRY_SOON } else { RETRY * (1 << (lives - 1).min(6)) };
+            self.retry_after(wait, addr, lives, now);
         }
     }
 

@@ -105,6 +105,10 @@ pub struct Peer {
     rounds: u64,
     /// Slots given on trial beside those that are set.
     trials: usize,
+    /// What the driver says of our uplink.
+    uplink_full: bool,
+    /// Payload that had left by the last look at the slots.
+    gave: u64,
     unchoke: Vec<ConnId>,
     refused: Vec<BlockRef>,
 
@@ -170,6 +174,8 @@ impl Peer {
             seed_choker: policy.seed.build(),
             rounds: 0,
             trials: 0,
+            uplink_full: false,
+            gave: 0,
             next_round: Instant::FAR,
             rechoke: false,
             unchoke: Vec::new(),

@@ -58,13 +58,14 @@ impl Peer {
     }
 
     /// Another number of connections at most (dialled ones are kept to half of it, as by default), and of upload
-    /// slots. Who is too many is let go, the lowest canonical priority first (BEP 40).
+    /// slots. Who is too many is let go, the lowest canonical priority first (BEP 40). No slot counts as idle any more.
     pub fn set_limits(&mut self, now: Instant, max_connections: u32, slots: u32) {
         debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
         let config = Arc::make_mut(&mut self.config);
         config.max_connections = max_connections;
         config.max_initiate = max_connections.div_ceil(2);
         config.slots = slots;
+        self.forget_idle();
         let ours = self.identity.addr;
         while self.conns.live() > max_connections {
             let ranked = self.conns.iter().map(|(id, conn)| (priority(ours, conn.addr.get()), id));
@@ -74,6 +75,13 @@ impl Peer {
         self.rechoke = true;
         self.dial(now);
         self.after_input(now);
+    }
+
+    /// Whether our uplink is full, as far as the driver knows: a limit is reached, or the line gives no more. Counts from the
+    /// next choke round on: who waits for a block then may wait for us, and does not leave its slot idle
+    /// ([`PeerConfig::lend_idle_slots`](super::PeerConfig::lend_idle_slots)). At first it is not.
+    pub fn set_uplink_full(&mut self, full: bool) {
+        self.uplink_full = full;
     }
 
     /// BEP 21: we want nothing more, having everything or being told to want nothing.

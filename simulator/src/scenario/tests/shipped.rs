@@ -55,7 +55,7 @@ fn all_load_with_their_points_and_cost() {
 fn a_million_are_one_run_of_a_thousand_million_blocks() {
     let scenario = shipped("scale/million.toml", &[]);
     assert_eq!((scenario.runs(), blocks(&scenario)), (1, 1_024_000_000));
-    assert!(scenario.points()[0].spec.groups.iter().all(|group| group.max_connections == 20));
+    assert!(scenario.points()[0].spec.groups.iter().all(|group| group.connections == 20));
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! `bench`: how fast the simulator is, and what a peer takes, on the shipped `swarm-scaling` with forty
 //! connections a peer, beside what no simulator of events could go below on the same machine ([`Floor`]). Each size has
-//! a process of its own, so that its memory is its own.
+//! a process of its own, so that its memory is its own. Or, with `--sweep`, what threads cost beside processes.
+
+mod sweep;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use simulator::Options;
 use simulator::floor::Floor;
 use simulator::runner;
+use simulator::scenario::Scenario;
 
 use super::Outcome;
 use crate::cli::Bench;
@@ -68,6 +72,11 @@ pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
     if let &[peers] = sizes {
         pages::ask_for_large(peers.into());
     }
+    if let Some(runs) = args.sweep {
+        return sweeps(sizes, runs, args, out);
+    }
+    // What is wrong is said before anything is measured.
+    swarm(sizes.first().copied().unwrap_or(1), 1, args)?;
     if !args.json {
         writeln!(
             out,
@@ -99,6 +108,24 @@ pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// `--sweep`.
+fn sweeps(sizes: &[u32], runs: u32, args: &Bench, out: &mut impl Write) -> Outcome {
+    if let (Some(part), Some(&peers)) = (args.part, sizes.first()) {
+        sweep::make_part(peers, runs, part, args, out)?;
+        return Ok(Exit::Ok);
+    }
+    swarm(sizes.first().copied().unwrap_or(1), runs, args)?;
+    if !args.json {
+        sweep::head(out)?;
+        out.flush()?;
+    }
+    for &peers in sizes {
+        sweep::sweep(peers, runs, args, out)?;
+        out.flush()?;
+    }
+    Ok(Exit::Ok)
+}
+
 fn row(figures: &Figures) -> String {
     let share = |bytes: Option<u64>, unit: f64| {
         bytes.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / unit))
@@ -121,20 +148,31 @@ fn row(figures: &Figures) -> String {
     )
 }
 
-/// One size, here.
-fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
+/// The swarm that is measured, and how many runs of it.
+fn swarm(peers: u32, runs: u32, args: &Bench) -> Result<Scenario, Failure> {
     let mut overrides = vec![
         ("groups.leechers.count", peers.to_string()),
         ("variants", "{ swarm = {} }".to_owned()),
         ("groups.*.connections", CONNECTIONS.to_string()),
-        ("replicates", "1".to_owned()),
+        ("replicates", runs.to_string()),
     ];
     if let Some(content) = &args.content {
-        overrides.push(("content.size", format!("\"{content}\"")));
+        overrides.push(("content.size", format!("{content:?}")));
     }
     let overrides: Vec<_> = overrides.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     // As it was shipped, whatever folder this is.
-    let scenario = scenarios::embedded("swarm-scaling", &overrides)?;
+    scenarios::embedded("swarm-scaling", &overrides).map_err(|failure| match (failure, &args.content) {
+        // Nothing else that is not ours can be wrong with it.
+        (Failure::Scenario(error), Some(content)) => {
+            Failure::Input(format!("--content {content}: {}", error.message), error.help)
+        }
+        (failure, _) => failure,
+    })
+}
+
+/// One size, here.
+fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
+    let scenario = swarm(peers, 1, args)?;
     let job = runner::jobs(&scenario, scenario.seed()).into_iter().next();
     let job = job.ok_or_else(|| Failure::input("swarm-scaling has no run"))?;
     let options = Options { checks: false, threads: args.threads.into(), ..Options::default() };
@@ -168,22 +206,34 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
 
 /// One size, in a process of its own.
 fn measure_apart(peers: u32, args: &Bench) -> Result<Figures, Failure> {
-    let failed = |what: String| Failure::Io(format!("cannot measure {peers} peers: {what}"));
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let mut child = Command::new(program);
-    child.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
+    let more = if args.no_floor { &["--no-floor".to_owned()][..] } else { &[] };
+    told(peers, spawn(peers, args, more)?)
+}
+
+/// A process of this program that measures one size, and what it is told besides.
+fn spawn(peers: u32, args: &Bench, more: &[String]) -> Result<Child, Failure> {
+    let program = std::env::current_exe().map_err(|error| failed(peers, &error.to_string()))?;
+    let mut command = Command::new(program);
+    command.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
     if let Some(content) = &args.content {
-        child.args(["--content", content]);
+        command.arg(format!("--content={content}"));
     }
-    if args.no_floor {
-        child.arg("--no-floor");
+    command.args(more).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.spawn().map_err(|error| failed(peers, &error.to_string()))
+}
+
+/// What it says, once it has ended. If it could not do its work it has said why, and its exit code is ours.
+fn told<T: DeserializeOwned>(peers: u32, child: Child) -> Result<T, Failure> {
+    let output = child.wait_with_output().map_err(|error| failed(peers, &error.to_string()))?;
+    match output.status.code() {
+        Some(0) => serde_json::from_slice(&output.stdout).map_err(|error| failed(peers, &error.to_string())),
+        Some(code) => Err(Failure::Told(u8::try_from(code).unwrap_or(1))),
+        None => Err(failed(peers, &format!("its process ended with {}", output.status))),
     }
-    child.stderr(Stdio::inherit());
-    let output = child.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        return Err(failed(format!("its process ended with {}", output.status)));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+}
+
+fn failed(peers: u32, what: &str) -> Failure {
+    Failure::Io(format!("cannot measure {peers} peers: {what}"))
 }
 
 /// A line of this process's status, which is in KiB, in bytes.
@@ -215,9 +265,14 @@ impl Clock {
         Self { cpu: cpu_nanos(), wall: std::time::Instant::now() }
     }
 
+    /// Seconds that went by.
+    fn wall_seconds(&self) -> f64 {
+        self.wall.elapsed().as_secs_f64()
+    }
+
     /// Seconds of processor time, and seconds that went by.
     fn seconds(&self) -> (f64, f64) {
-        let wall = self.wall.elapsed().as_secs_f64();
+        let wall = self.wall_seconds();
         match (self.cpu, cpu_nanos()) {
             (Some(before), Some(now)) => (now.saturating_sub(before) as f64 / 1e9, wall),
             _ => {
@@ -230,9 +285,39 @@ impl Clock {
 
 /// Nanoseconds that the threads of this process have run, those that have ended included.
 fn cpu_nanos() -> Option<u64> {
+    Some(cpu_times()?[0])
+}
+
+/// The same of its processes that have ended and been waited for.
+fn children_nanos() -> Option<u64> {
+    Some(cpu_times()?[1])
+}
+
+fn cpu_times() -> Option<[u64; 2]> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is a name in brackets, which may hold anything.
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
-    Some((user + system) * (1_000_000_000 / TICKS))
+    let fields = text.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
+    let [user, system, childrens, for_children] =
+        <[u64; 4]>::try_from(fields.map(str::parse).collect::<Result<Vec<_>, _>>().ok()?).ok()?;
+    Some([user + system, childrens + for_children].map(|ticks| ticks * (1_000_000_000 / TICKS)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_of_a_process_that_could_not_do_its_work_is_ours() {
+        let say = |script: &str| {
+            let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+            told::<Vec<u32>>(7, child)
+        };
+        assert_eq!(say("echo '[1, 2]'").unwrap(), [1, 2]);
+        assert!(matches!(say("echo '[1, 2]'; exit 2"), Err(Failure::Told(2))));
+        assert!(matches!(say("exit 130"), Err(Failure::Told(130))));
+        for script in ["kill -9 $$", "echo no figures"] {
+            let Err(Failure::Io(message)) = say(script) else { panic!("{script}") };
+            assert!(message.contains("7 peers"), "{message}");
+        }
+    }
 }
