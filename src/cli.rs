@@ -314,6 +314,17 @@ fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
+/// The address of a client, as far as can be told without looking it up.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    match port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("an address is HOST:PORT, as in 127.0.0.1:6881, [::1]:6881 or localhost:6881".to_owned())
+        }
+    }
+}
+
 fn seeds(text: &str) -> Result<Seeds, String> {
     let (from, to) = match text.split_once("..") {
         Some((from, "")) => (seed(from)?, None),
@@ -403,6 +414,16 @@ mod tests {
         }
         assert_eq!(hours("0.5"), Ok(0.5));
         assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| hours(text).is_err()));
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for text in ["127.0.0.1:6881", "[::1]:6881", "localhost:1"] {
+            assert_eq!(address(text), Ok(text.to_owned()));
+        }
+        for text in ["", "localhost", "1.2.3.4", ":6881", "a:", "a:0", "a:65536", "a:b"] {
+            assert!(address(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod saving;
 mod scenarios;
 mod selection;
 mod stop;
+mod target;
 
 use clap::Parser as _;
 

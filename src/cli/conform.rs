@@ -1,6 +1,5 @@
 //! `conform`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -24,8 +23,8 @@ Examples:
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Conform {
     /// A client that runs and seeds the torrent of --torrent
-    #[arg(value_name = "ADDR:PORT", requires = "torrent", conflicts_with_all = ["client", "engine"])]
-    pub address: Option<SocketAddr>,
+    #[arg(value_name = "HOST:PORT", value_parser = super::address, requires = "torrent", conflicts_with_all = ["client", "engine"])]
+    pub address: Option<String>,
     /// With an address: the torrent that is seeded there
     #[arg(long, value_name = "FILE", requires = "address")]
     pub torrent: Option<PathBuf>,

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use harness::conform::arm::socket::Terms;
 use harness::conform::case::Case;
-use harness::conform::subject::Subject;
 use harness::conform::suite::{self, Report, Target};
 use harness::conform::{cases, report};
-use harness::launch::{Client, Net, SetupError};
+use harness::launch::{Net, With};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
@@ -18,7 +17,7 @@ use crate::cli::Conform;
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{counted, note, safe};
-use crate::stop;
+use crate::{stop, target};
 
 /// The longest file of results that is read.
 const MAX_RESULTS: u64 = 64 << 20;
@@ -41,7 +40,8 @@ pub fn conform(args: &Conform, out: &mut impl Write) -> Outcome {
             add(&mut reports, report);
         }
     }
-    let targets = targets(args)?;
+    let net = Net::new(args.net, std::process::id());
+    let targets = targets(args, &chosen, &net)?;
     if targets.is_empty() && args.merge.is_empty() {
         return Err(Failure::input("who is to be tested?")
             .help("give an address and --torrent, --client FILE, or --engine"));
@@ -50,7 +50,7 @@ pub fn conform(args: &Conform, out: &mut impl Write) -> Outcome {
     let bare = args.json.as_deref() == Some(Path::new("-"));
     let mut holds = true;
     for target in &targets {
-        let report = one(args, target, &chosen, bare);
+        let report = one(args, target, &chosen, &net, bare);
         if !bare {
             let text = if args.quiet { short(&report) } else { report::text(&report) };
             writeln!(out, "{}", safe_lines(&text))?;
@@ -84,27 +84,34 @@ fn chosen(args: &Conform) -> Result<Vec<Case>, Failure> {
     Ok(all.into_iter().filter(any).collect())
 }
 
-fn targets(args: &Conform) -> Result<Vec<Target>, Failure> {
+fn targets(args: &Conform, cases: &[Case], net: &Net) -> Result<Vec<Target>, Failure> {
     let mut targets = Vec::new();
     if args.engine {
         targets.push(Target::Memory);
     }
     for path in &args.client {
-        let client = Client::read(path).map_err(|error| match error {
-            SetupError::Read { error, .. } => Failure::unreadable(path, &error),
-            error => Failure::input(error.to_string().trim_end().to_owned()),
-        })?;
-        targets.push(Target::Client(Box::new(client)));
+        targets.push(Target::Client(Box::new(target::setup(path)?)));
     }
-    if let (Some(addr), Some(path)) = (args.address, &args.torrent) {
-        let bytes = files::read(path, engine::metainfo::MAX_TORRENT as u64)?;
-        let wrong = |error| Failure::input(format!("{}: {error}", path.display()));
-        targets.push(Target::At(addr, Box::new(Subject::foreign(bytes).map_err(wrong)?)));
+    if let (Some(address), Some(path)) = (&args.address, &args.torrent) {
+        let subject = target::torrent(path)?;
+        let addr = target::seed(address, &subject, net)?;
+        targets.push(Target::At(addr, Box::new(subject)));
+    }
+    for target in &targets {
+        if let Target::Client(client) = target {
+            target::starts(client, &roles(cases), net)?;
+        }
     }
     Ok(targets)
 }
 
-fn one(args: &Conform, target: &Target, cases: &[Case], bare: bool) -> Report {
+/// What a client has to be for these cases, without repeats.
+fn roles(cases: &[Case]) -> Vec<With> {
+    let is = |with: &With| cases.iter().any(|case| case.setup.role.with() == *with);
+    [With::Seed, With::Leech, With::Magnet].into_iter().filter(is).collect()
+}
+
+fn one(args: &Conform, target: &Target, cases: &[Case], net: &Net, bare: bool) -> Report {
     let (patience, jobs) = match target {
         Target::Client(client) => {
             (Duration::from_secs_f64(client.patience_seconds), client.jobs.unwrap_or(JOBS))
@@ -113,7 +120,7 @@ fn one(args: &Conform, target: &Target, cases: &[Case], bare: bool) -> Report {
         Target::At(..) => (PATIENCE, 1),
         Target::Memory => (PATIENCE, 1),
     };
-    let net = Net::new(args.net, std::process::id());
+    let net = net.clone();
     let patience = args.patience.map_or(patience, |time| time.duration());
     let terms = Terms { patience, limit: args.timeout.duration(), net };
     let bar = ProgressBar::new(cases.len() as u64);

@@ -87,15 +87,8 @@ fn a_client_that_runs_is_tested_as_far_as_it_can_be() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("film"), vec![7; 300_000]).unwrap();
     succeed(folder.path(), &["create", "film", "--piece", "64 KiB"]);
-    let mut seed = super::swarmlab(folder.path())
-        .args(["seed", "film.torrent", "--listen", "127.0.0.1:0"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut said = std::io::BufReader::new(seed.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
-    let addr = line.split("x.pe=").nth(1).unwrap().split('&').next().unwrap().trim().replace("%3A", ":");
+    let mut seed = Seed::of(folder.path(), &["seed", "film.torrent"]);
+    let addr = seed.addr.replace("127.0.0.1", "localhost");
     let args = [
         "conform",
         &addr,
@@ -109,8 +102,7 @@ fn a_client_that_runs_is_tested_as_far_as_it_can_be() {
         "-",
     ];
     let output = call(folder.path(), &args);
-    seed.kill().unwrap();
-    seed.wait().unwrap();
+    seed.end();
     let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let cases = results[0]["results"].as_array().unwrap();
     for case in cases {
@@ -138,10 +130,101 @@ fn what_is_wrong_is_said() {
     assert!(error.contains("no case has an id with \"bep99\""), "{error}");
     let error = fail(folder.path(), &["conform", "127.0.0.1:1"], 2);
     assert!(error.contains("--torrent"), "{error}");
-    fs::write(folder.path().join("no.toml"), "name = \"no\"\n[start]\ncommand = [\"/no/such/program\"]\n")
-        .unwrap();
-    let output = call(folder.path(), &["conform", "--client", "no.toml", "--filter", "beyond-end"]);
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.contains("STUCK") && printed.contains("/no/such/program"), "{printed}");
-    assert_eq!(output.status.code(), Some(1));
+}
+
+/// Nobody is there to be tested: one error, before any case.
+#[test]
+fn who_is_not_there_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("film"), vec![7; 300_000]).unwrap();
+    fs::write(folder.path().join("other"), vec![8; 300_000]).unwrap();
+    for name in ["film", "other"] {
+        succeed(folder.path(), &["create", name, "--piece", "64 KiB"]);
+    }
+    let told = |args: &[&str]| {
+        let output = call(folder.path(), args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+        assert!(error.contains("  help: "), "{error}");
+        error
+    };
+    // Nobody listens: the port is bound, and nothing else.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = taken.local_addr().unwrap().to_string();
+    drop(taken);
+    let error = told(&["conform", &nobody, "--torrent", "film.torrent"]);
+    assert!(error.contains(&format!("nobody takes connections at {nobody}")), "{error}");
+    let error = told(&["conform", "no-such-host.invalid:6881", "--torrent", "film.torrent"]);
+    assert!(error.contains("no-such-host.invalid:6881"), "{error}");
+    // Somebody listens who speaks another protocol, or hangs up.
+    for (said, due) in
+        [(b"220 ready, who are you?\r\n".as_slice(), "no BitTorrent"), (b"", "closes the connection")]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut handshake = [0; 68];
+            std::io::Read::read_exact(&mut stream, &mut handshake).unwrap();
+            std::io::Write::write_all(&mut stream, said).unwrap();
+        });
+        let error = told(&["conform", &addr, "--torrent", "film.torrent"]);
+        assert!(error.contains(&addr) && error.contains(due), "{error}");
+        server.join().unwrap();
+    }
+    // A client that runs, and has another torrent, or not all of this one.
+    let mut seed = Seed::of(folder.path(), &["seed", "other.torrent"]);
+    let error = told(&["conform", &seed.addr, "--torrent", "film.torrent"]);
+    assert!(error.contains("closes the connection on a handshake for the torrent"), "{error}");
+    seed.end();
+    // Programs that are not there, end at once, or are no client.
+    let setup = |command: &str| {
+        let text = format!(
+            "name = \"mine\"\n[start]\nready-seconds = 1\nports = [\"peers\"]\ncommand = {command}\n"
+        );
+        fs::write(folder.path().join("mine.toml"), text).unwrap();
+        told(&["conform", "--client", "mine.toml", "--filter", "bep3"])
+    };
+    for (command, due) in [
+        ("[\"/no/such/program\"]", "mine cannot be started: /no/such/program cannot be run"),
+        ("[\"no-such-program\"]", "there is no program \"no-such-program\" in PATH"),
+        ("[\"bin/mine\"]", "{setup}/bin/mine"),
+        ("[\"{setup}/mine.toml\"]", "may not be executed"),
+        ("[\"sh\", \"-c\", \"echo no such option; exit 3\"]", "ended with code 3: no such option"),
+        ("[\"sleep\", \"60\"]", "did not listen at"),
+    ] {
+        let error = setup(command);
+        assert!(error.contains(due), "{command}: {error}");
+    }
+    // It does listen, and does not answer for the torrent.
+    let text = "name = \"mine\"\n[start]\nready-seconds = 2\ncommand = [\"{self}\", \"tracker\", \"--http\", \"{peers}\", \"--udp\", \"{peers}\"]\n";
+    fs::write(folder.path().join("mine.toml"), text).unwrap();
+    let error = told(&["conform", "--client", "mine.toml"]);
+    assert!(error.contains("mine was started as a seed") && error.contains("was not ready"), "{error}");
+}
+
+/// A seed of ours that runs.
+struct Seed {
+    child: std::process::Child,
+    addr: String,
+}
+
+impl Seed {
+    fn of(folder: &Path, args: &[&str]) -> Self {
+        let mut command = super::swarmlab(folder);
+        command.args(args).args(["--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        let addr = line.split("x.pe=").nth(1).unwrap().split('&').next().unwrap().trim().replace("%3A", ":");
+        Self { child, addr }
+    }
+
+    fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Forge;
 use super::talk::Talk;
+use crate::launch::With;
 
 /// How binding what a case asks for is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +45,17 @@ pub enum Role {
     Link,
     /// It is given a torrent file that the case makes.
     File(fn(&Forge) -> Vec<u8>),
+}
+
+impl Role {
+    /// How a client is told of the torrent.
+    pub fn with(&self) -> With {
+        match self {
+            Self::Seed => With::Seed,
+            Self::Leech | Self::File(_) => With::Leech,
+            Self::Link => With::Magnet,
+        }
+    }
 }
 
 /// What the target's trackers are.

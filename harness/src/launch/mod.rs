@@ -7,6 +7,7 @@
 mod control;
 mod place;
 mod process;
+mod program;
 mod setup;
 mod template;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use place::{Net, Ours, Place};
 pub use process::Process;
+pub use program::program;
 pub use setup::{Client, SetupError, Signal, With};
 
 use crate::clock::Clock;

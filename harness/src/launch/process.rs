@@ -1,7 +1,7 @@
 //! A process that never outlives us: it leads a group of its own, which is killed when it is dropped.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,12 @@ use rustix::process::{Pid, kill_process_group};
 use super::LaunchError;
 use super::setup::Signal;
 use crate::clock::Clock;
+use crate::words;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
-/// Of what it prints, so much is shown.
-const TAIL: usize = 2000;
+/// Of what it prints, so many bytes are shown.
+const TAIL: u64 = 2000;
 
 /// See the module.
 #[derive(Debug)]
@@ -83,13 +84,25 @@ impl Process {
             }
             std::thread::sleep(LOOK);
         }
-        Err(LaunchError::Start(format!("it did not listen at {addr} within {limit:?}: {}", self.tail())))
+        Err(LaunchError::Start(format!(
+            "it did not listen at {addr} within {}: {}",
+            words::time(limit),
+            self.tail()
+        )))
     }
 
     /// The last that it printed.
     pub fn tail(&self) -> String {
-        let bytes = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).trim().to_owned()
+        // Of the file's end alone: who prints much is not to fill our memory.
+        let end = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&self.log)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.take(TAIL).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&end().unwrap_or_default()).trim().to_owned()
     }
 
     /// Sends it a signal, and all that it has started.
