@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use place::{Net, Ours, Place};
-pub use process::Process;
+pub use process::{Process, kill_all};
 pub use program::program;
 pub use setup::{Client, SetupError, Signal, With};
 
