@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::tracker::request::Event;
 use engine::wire::MetadataMessage;
-use engine::{Message, RawBlock};
+use engine::{Message, PeerId, RawBlock};
 
 /// The most items of a list that are named.
 const MOST: usize = 12;
@@ -51,7 +51,7 @@ pub fn message(message: &Message) -> String {
         Message::Interested => "interested".to_owned(),
         Message::NotInterested => "not interested".to_owned(),
         Message::Have(piece) => format!("a have of piece {piece}"),
-        Message::Bitfield(bits) => format!("a bitfield of {}", bytes(bits)),
+        Message::Bitfield(bits) => format!("a bitfield of {}: {}", bytes(bits), hex(bits)),
         Message::Request(wanted) => format!("a request for {}", block(wanted)),
         Message::Piece { piece, begin, data } => {
             let sent = RawBlock { piece: *piece, begin: *begin, length: data.len() as u32 };
@@ -72,9 +72,21 @@ pub fn message(message: &Message) -> String {
     }
 }
 
+/// Bytes in hexadecimal; of many, the first 16.
+pub fn hex(bytes: &[u8]) -> String {
+    let shown: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    if bytes.len() > 16 { shown + "…" } else { shown }
+}
+
 /// A message that came, or did not.
 pub fn came(what: Option<&Message>) -> String {
     what.map_or_else(|| "nothing".to_owned(), message)
+}
+
+/// A peer id as text, with escapes for what is no text.
+pub fn peer_id(id: &PeerId) -> String {
+    let escaped = id.0.iter().flat_map(|&byte| std::ascii::escape_default(byte));
+    format!("\"{}\"", escaped.map(char::from).collect::<String>())
 }
 
 /// A metadata message (BEP 9) that came, or did not.
@@ -93,7 +105,7 @@ pub fn metadata(message: Option<&MetadataMessage>) -> String {
 /// An announce's event, as it is said.
 pub fn event(event: Event) -> &'static str {
     match event {
-        Event::None => "no event",
+        Event::None => "no event is said",
         Event::Completed => "event=completed",
         Event::Started => "event=started",
         Event::Stopped => "event=stopped",
