@@ -83,6 +83,8 @@ enum Bad {
     Echo,
     /// It has ended.
     Dead,
+    /// It shakes hands, and then talks without end and without a pause.
+    Loud,
 }
 
 struct Fake {
@@ -132,8 +134,11 @@ impl Arm for Fake {
     }
     fn hear(&mut self, link: Link, within: Duration) -> Heard {
         let said = std::mem::take(&mut self.links[link]);
-        if self.bad == Bad::Echo && !said.is_empty() {
-            return Heard::Bytes(said);
+        match self.bad {
+            Bad::Echo if !said.is_empty() => return Heard::Bytes(said),
+            Bad::Loud if said.starts_with(b"\x13BitTorrent") => return Heard::Bytes(said[..68].to_vec()),
+            Bad::Loud => return Heard::Bytes([0, 0, 0, 5, 4, 0, 0, 0, 1].repeat(4096)),
+            _ => {}
         }
         self.now += within;
         Heard::Nothing
@@ -369,6 +374,13 @@ fn what_fails_is_told_with_what_was_expected_and_seen() {
     assert!(odd.is_empty(), "{} of {}: {odd:#?}", odd.len(), failed.len());
     // That is what this is about: many cases, in every way that there is to fail.
     assert!(failed.len() >= 80, "{}", failed.len());
+}
+
+#[test]
+fn who_talks_without_end_is_not_kept_without_end() {
+    let result = run::run(&case("bep3/request/block"), &mut Fake::new(Bad::Loud));
+    assert_eq!(result.verdict, Verdict::Hang);
+    assert!(result.note.contains("it says more than 64 MiB on a connection"), "{}", result.note);
 }
 
 #[test]

@@ -66,7 +66,10 @@ pub fn conform(args: &Conform, out: &mut impl Write) -> Outcome {
         ran.push(run.one(&target, &net)?);
     }
     let Run { outputs, reports, out, .. } = run;
-    outputs.write(&reports, out, args.quiet)?;
+    // Who stops it before it has begun keeps what an earlier run wrote.
+    if !reports.is_empty() || !stop.load(Ordering::Relaxed) {
+        outputs.write(&reports, out, args.quiet)?;
+    }
     let idle = ran.iter().find(|report| report.is_idle());
     // What was found stays found, whatever came after.
     match (ran.iter().all(Report::holds), stop.load(Ordering::Relaxed), idle) {
