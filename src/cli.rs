@@ -21,6 +21,19 @@ Exit codes:
   3    a file or folder that is there could not be read, or one could not be written
   130  interrupted; finished runs are kept";
 
+/// The same for one command: what 0 means and, where the command has them, 1 and 130.
+macro_rules! codes {
+    (0: $ok:literal $(, 1: $no:literal)? $(, 130: $stopped:literal)? $(,)?) => {
+        concat!(
+            "Exit codes:\n  0    ", $ok, $("\n  1    ", $no,)?
+            "\n  2    what was given is wrong: the command line, a file's content, or a file that is not there",
+            "\n  3    a file or folder that is there could not be read, or one could not be written"
+            $(, "\n  130  ", $stopped)?
+        )
+    };
+}
+use codes;
+
 /// The most replicates: the most runs of a scenario.
 const MAX_REPLICATES: i64 = simulator::scenario::MAX_RUNS as i64;
 /// The most leechers of a benchmark: with its seed, the most peers of a run.
@@ -77,7 +90,7 @@ pub enum Command {
 
 /// `run`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "the runs were made", 130: "interrupted; finished runs are kept, and --resume goes on"))]
 pub struct Run {
     /// Scenario files, or names of shipped scenarios (see `swarmlab list`)
     #[arg(required = true, value_name = "SCENARIO")]
@@ -137,7 +150,7 @@ pub enum Stack {
 
 /// `check`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "every scenario can be run"))]
 pub struct Check {
     /// Scenario files, or names of shipped scenarios
     #[arg(required = true, value_name = "SCENARIO")]
@@ -162,7 +175,7 @@ pub struct Which {
 
 /// `replay`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "the digests are the same", 1: "a digest differs", 130: "interrupted"))]
 pub struct Replay {
     /// A record.json, or the folder it is in
     pub record: PathBuf,
@@ -177,7 +190,7 @@ pub struct Replay {
 
 /// `report`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "charts and tables were written"))]
 pub struct Report {
     /// A record.json, or the folder it is in
     pub record: PathBuf,
@@ -191,7 +204,7 @@ pub struct Report {
 
 /// `compare`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "the records were compared"))]
 pub struct Compare {
     /// The first record
     pub a: PathBuf,
@@ -201,7 +214,7 @@ pub struct Compare {
 
 /// `trace`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "it was shown, and the digest is that of the record", 1: "the digest differs"))]
 pub struct Trace {
     /// A record.json, or the folder it is in
     pub record: PathBuf,
@@ -214,7 +227,7 @@ pub struct Trace {
 
 /// `torture`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "nothing was found", 1: "something was found", 130: "interrupted, and nothing was found until then"))]
 pub struct Torture {
     /// Scenario files to put to the test instead of seeds, such as those that seeds that failed were shrunk to
     #[arg(conflicts_with_all = ["seeds", "hours"], value_name = "SCENARIO")]
@@ -295,7 +308,7 @@ impl std::str::FromStr for Part {
 
 /// `bench`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "it was measured"))]
 pub struct Bench {
     /// Leechers in the swarm (repeatable) [default: 100 and 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_LEECHERS), allow_negative_numbers = true)]
@@ -325,7 +338,7 @@ pub struct Bench {
 
 /// `create`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "the torrent was made"))]
 pub struct Create {
     /// The file or folder to share
     pub path: PathBuf,
@@ -351,7 +364,7 @@ pub struct Create {
 
 /// `show`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "it was printed"))]
 pub struct Show {
     /// A .torrent file, or a magnet link in quotes
     #[arg(value_name = "TORRENT")]
@@ -368,6 +381,17 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// The address of a client, as far as can be told without looking it up.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    match port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("an address is HOST:PORT, as in 127.0.0.1:6881, [::1]:6881 or localhost:6881".to_owned())
+        }
+    }
 }
 
 fn seeds(text: &str) -> Result<Seeds, String> {
@@ -405,7 +429,7 @@ fn tracker(text: &str) -> Result<String, String> {
 
 /// `validate`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "every claim is met", 1: "a claim is not met, or stayed inconclusive", 130: "interrupted"))]
 pub struct Validate {
     /// Scenarios whose claims to check, or `rounds` for the optimal broadcast [default: all]
     pub subjects: Vec<String>,
@@ -459,6 +483,16 @@ mod tests {
         }
         assert_eq!(hours("0.5"), Ok(0.5));
         assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| hours(text).is_err()));
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for text in ["127.0.0.1:6881", "[::1]:6881", "localhost:1"] {
+            assert_eq!(address(text), Ok(text.to_owned()));
+        }
+        for text in ["", "localhost", "1.2.3.4", ":6881", "a:", "a:0", "a:65536", "a:b"] {
+            assert!(address(text).is_err(), "{text}");
+        }
     }
 
     #[test]

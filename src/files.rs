@@ -52,6 +52,17 @@ fn replace_with(path: &Path, write: impl FnOnce(fs::File) -> std::io::Result<()>
     })
 }
 
+/// Sees that a file can be written to a path, without touching one that is there: better now than when the work is
+/// done.
+pub fn writable(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(Failure::input(format!("{} is a folder, and no file", path.display())));
+    }
+    let probe = path.with_file_name(format!(".swarmlab.{}.tmp", std::process::id()));
+    let tried = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+    tried.map_err(|error| Failure::path("write", path, &error))
+}
+
 /// The record's file: `path`, or the one in the folder `path`.
 pub fn record_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(RECORD) } else { path.to_owned() }

@@ -12,6 +12,7 @@ mod saving;
 mod scenarios;
 mod selection;
 mod stop;
+mod target;
 
 use clap::Parser as _;
 

@@ -8,6 +8,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub fn watch() -> &'static AtomicBool {
     let on_signal = || {
         if STOP.swap(true, Ordering::Relaxed) {
+            // Clients that were started have process groups of their own, which no Ctrl-C reaches.
+            harness::launch::kill_all();
             std::process::exit(130);
         }
     };

@@ -4,9 +4,13 @@
 //! - [`conform`]: cases of conformance, run against the engine in memory or any client over sockets.
 //! - [`fuzz`]: dialogues made to break a peer, in memory or over sockets, and what holds for any bytes.
 //! - [`launch`]: starting such a client, by a setup file.
+//! - [`probe`]: whether there is anybody to be tested.
+//! - [`words`]: what was seen, in words.
 
 pub mod clock;
 pub mod conduct;
 pub mod conform;
 pub mod fuzz;
 pub mod launch;
+pub mod probe;
+pub mod words;

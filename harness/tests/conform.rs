@@ -1,17 +1,19 @@
 //! The suite of conformance: its cases, what it makes of targets that do well and badly, its forms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use engine::wire::encode;
+use engine::{Message, RawBlock};
 use harness::conform::arm::memory::Memory;
 use harness::conform::arm::socket::Terms;
 use harness::conform::arm::{Answer, Arm, Asked, Death, Heard, Link, NotHere};
 use harness::conform::case::{Case, Reaction, Requirement, Role, Verdict};
 use harness::conform::subject::Subject;
-use harness::conform::suite::{self, Report, Target};
+use harness::conform::suite::{self, Made, Report, Target};
 use harness::conform::{cases, report, run};
 use harness::launch::{Client, Net};
 
@@ -20,7 +22,10 @@ fn terms() -> Terms {
 }
 
 fn engine() -> Report {
-    suite::run(&Target::Memory, &cases::all(), 2, &terms(), &AtomicBool::new(false), |_| {})
+    let target = Target::Memory;
+    let mut report = target.report(None);
+    suite::run(&target, &cases::all(), 2, &terms(), &AtomicBool::new(false), |result| report.take(result));
+    report
 }
 
 fn case(id: &str) -> Case {
@@ -78,6 +83,8 @@ enum Bad {
     Echo,
     /// It has ended.
     Dead,
+    /// It shakes hands, and then talks without end and without a pause.
+    Loud,
 }
 
 struct Fake {
@@ -127,8 +134,11 @@ impl Arm for Fake {
     }
     fn hear(&mut self, link: Link, within: Duration) -> Heard {
         let said = std::mem::take(&mut self.links[link]);
-        if self.bad == Bad::Echo && !said.is_empty() {
-            return Heard::Bytes(said);
+        match self.bad {
+            Bad::Echo if !said.is_empty() => return Heard::Bytes(said),
+            Bad::Loud if said.starts_with(b"\x13BitTorrent") => return Heard::Bytes(said[..68].to_vec()),
+            Bad::Loud => return Heard::Bytes([0, 0, 0, 5, 4, 0, 0, 0, 1].repeat(4096)),
+            _ => {}
         }
         self.now += within;
         Heard::Nothing
@@ -179,6 +189,200 @@ fn no_target_that_is_no_client_passes() {
     assert!(crash.verdict.is_failure(Requirement::May));
 }
 
+/// The engine in memory, behind somebody who spoils what passes.
+struct Spoilt {
+    how: How,
+    arm: Memory,
+    /// Bytes that were heard on each connection.
+    heard: BTreeMap<Link, usize>,
+}
+
+/// What is spoilt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    /// It seems never to close, and to say nothing after what it would have closed for.
+    StaysOpen,
+    /// It closes all connections after the handshakes.
+    HangsUp,
+    /// Each byte after the handshakes is another.
+    Garbled,
+    /// Each byte far behind the handshakes is another: blocks and metadata.
+    Corrupt,
+    /// What it says after the handshakes comes twice.
+    Doubled,
+    /// Nothing that it says after the handshakes comes.
+    Muted,
+    /// The tracker is never asked.
+    Untold,
+    /// The tracker is asked everything twice, the first time over.
+    Impatient,
+    /// It says first of all that it is unchoked, interested, and asks for something, and answers with a block.
+    Eager,
+}
+
+impl Arm for Spoilt {
+    fn now(&self) -> Duration {
+        self.arm.now()
+    }
+    fn subject(&self) -> &Subject {
+        self.arm.subject()
+    }
+    fn patience(&self) -> Duration {
+        self.arm.patience()
+    }
+    fn sleep(&mut self, time: Duration) {
+        self.arm.sleep(time);
+    }
+    fn fresh(&mut self) -> Ipv4Addr {
+        self.arm.fresh()
+    }
+    fn dial(&mut self, from: Ipv4Addr) -> Option<Link> {
+        self.arm.dial(from)
+    }
+    fn accept(&mut self, at: usize, within: Duration) -> Option<Link> {
+        self.arm.accept(at, within)
+    }
+    fn ours(&self) -> Vec<SocketAddr> {
+        self.arm.ours()
+    }
+    fn send(&mut self, link: Link, bytes: &[u8]) -> bool {
+        self.arm.send(link, bytes)
+    }
+    fn hear(&mut self, link: Link, within: Duration) -> Heard {
+        const HANDSHAKE: usize = 68;
+        let mut bytes = match self.arm.hear(link, within) {
+            Heard::Bytes(bytes) => bytes,
+            Heard::Closed if self.how == How::StaysOpen => {
+                self.arm.sleep(within);
+                return Heard::Nothing;
+            }
+            other => return other,
+        };
+        let before = self.heard.entry(link).or_default();
+        let from = *before;
+        *before += bytes.len();
+        let rest = HANDSHAKE.saturating_sub(from).min(bytes.len());
+        match self.how {
+            How::HangsUp if rest == 0 => return Heard::Closed,
+            How::HangsUp | How::Muted => bytes.truncate(rest),
+            How::Garbled => bytes[rest..].iter_mut().for_each(|byte| *byte ^= 1),
+            How::Corrupt => {
+                let most = bytes.len();
+                bytes[2000_usize.saturating_sub(from).min(most)..].iter_mut().for_each(|byte| *byte ^= 0x10);
+            }
+            How::Doubled => bytes.extend_from_within(rest..),
+            How::Eager if from < HANDSHAKE && from + bytes.len() >= HANDSHAKE => {
+                let block = RawBlock { piece: 9, begin: 1, length: 40_000 };
+                let data = vec![1; 16].into();
+                let mut early = Vec::new();
+                for message in [
+                    Message::Have(3),
+                    Message::Interested,
+                    Message::Unchoke,
+                    Message::Request(block),
+                    Message::Port(1),
+                    Message::AllowedFast(1),
+                    Message::Piece { piece: 0, begin: 0, data },
+                    Message::Extended {
+                        id: 0,
+                        payload: b"d1:md1:ai3e1:bi3ee11:upload_onlyi1e6:yourip4:abcde".to_vec().into(),
+                    },
+                ] {
+                    encode(&message, &mut early);
+                }
+                bytes.splice(rest..rest, early);
+            }
+            _ => {}
+        }
+        if bytes.is_empty() { Heard::Nothing } else { Heard::Bytes(bytes) }
+    }
+    fn close(&mut self, link: Link) {
+        self.arm.close(link);
+    }
+    fn asked(&mut self, within: Duration) -> Option<Asked> {
+        match self.how {
+            How::Untold => {
+                self.arm.sleep(within);
+                None
+            }
+            _ => self.arm.asked(within),
+        }
+    }
+    fn answer(&mut self, ticket: usize, answer: Answer) -> Result<(), NotHere> {
+        match self.how {
+            // As if the answer had not come: it asks again.
+            How::Impatient => self.arm.answer(ticket, Answer::Body(b"no".to_vec())),
+            _ => self.arm.answer(ticket, answer),
+        }
+    }
+    fn stop(&mut self) -> Result<(), NotHere> {
+        self.arm.stop()
+    }
+    fn death(&mut self) -> Option<Death> {
+        None
+    }
+    fn strays(&mut self) -> Vec<String> {
+        vec!["stray.bin".to_owned()]
+    }
+}
+
+/// Whatever is found wrong, the note says what was expected and what was seen, in words.
+#[test]
+fn what_fails_is_told_with_what_was_expected_and_seen() {
+    let (mut failed, mut odd) = (BTreeSet::new(), Vec::new());
+    let mut judge = |case: &Case, result: run::Result, how: &str| {
+        let note = &result.note;
+        let binding = matches!(result.verdict, Verdict::Fail | Verdict::Warn);
+        let told = match note.split_once("; seen: ") {
+            Some((expected, seen)) => {
+                expected.strip_prefix("expected: ").is_some_and(|text| !text.is_empty()) && !seen.is_empty()
+            }
+            None => false,
+        };
+        // What Rust would show of a value, and no word of ours.
+        let code = ["Some(", "None", "RawBlock", "Ok(", "Err(", "{ "].iter().any(|text| note.contains(text));
+        let stuck = matches!(result.verdict, Verdict::Stuck | Verdict::Hang | Verdict::Crash);
+        if binding {
+            failed.insert(case.id);
+        }
+        if binding && !told || code || stuck && note.is_empty() {
+            odd.push(format!("{how}: {}", report::line(&result)));
+        }
+    };
+    for how in [
+        How::StaysOpen,
+        How::HangsUp,
+        How::Garbled,
+        How::Corrupt,
+        How::Doubled,
+        How::Muted,
+        How::Untold,
+        How::Impatient,
+        How::Eager,
+    ] {
+        for case in cases::all() {
+            let arm = Memory::start(case.setup).unwrap();
+            let mut spoilt = Spoilt { how, arm, heard: BTreeMap::new() };
+            judge(&case, run::run(&case, &mut spoilt), &format!("{how:?}"));
+        }
+    }
+    for bad in [Bad::Deaf, Bad::Mute, Bad::Echo] {
+        for case in cases::all() {
+            judge(&case, run::run(&case, &mut Fake::new(bad)), "fake");
+        }
+    }
+    assert!(odd.is_empty(), "{} of {}: {odd:#?}", odd.len(), failed.len());
+    // That is what this is about: many cases, in every way that there is to fail.
+    assert!(failed.len() >= 80, "{}", failed.len());
+}
+
+#[test]
+fn who_talks_without_end_is_not_kept_without_end() {
+    let result = run::run(&case("bep3/request/block"), &mut Fake::new(Bad::Loud));
+    assert_eq!(result.verdict, Verdict::Hang);
+    assert!(result.note.contains("it says more than 64 MiB on a connection"), "{}", result.note);
+}
+
 #[test]
 fn what_was_seen_is_told() {
     let mut arm = Memory::start(case("bep3/request/beyond-end").setup).unwrap();
@@ -196,7 +400,7 @@ fn every_form_has_every_case() {
     report.results[0].note = "a <b> & \"c\" | d".to_owned();
     assert!(!report.holds());
     let reports = [report];
-    let forms = [report::text(&reports[0]), report::markdown(&reports), report::html(&reports)];
+    let forms = [report::markdown(&reports), report::html(&reports)];
     for result in &reports[0].results {
         for form in &forms {
             assert!(form.contains(&result.id), "{}", result.id);
@@ -209,6 +413,33 @@ fn every_form_has_every_case() {
     let json = report::json(&reports).unwrap();
     let read: Vec<Report> = serde_json::from_str(&json).unwrap();
     assert_eq!(report::json(&read).unwrap(), json);
+}
+
+/// Sections whose cases are in several files stand once; each client has the days and options of its own runs.
+#[test]
+fn a_matrix_has_each_section_once_and_says_how_each_client_was_tested() {
+    let made = |date: &str, options: &str| Made {
+        date: date.to_owned(),
+        by: "1.0".to_owned(),
+        options: options.to_owned(),
+    };
+    let mut one = engine();
+    one.made = vec![made("2026-01-02", "--jobs 1")];
+    let mut later = Report { results: Vec::new(), ..one.clone() };
+    later.made = vec![made("2026-03-04", "--jobs 1 --filter bep6")];
+    one.renew(later.clone());
+    let mut other = engine();
+    other.client = "other".to_owned();
+    other.made = vec![made("2026-05-06", "")];
+    let reports = [one, other];
+    let matrix = report::markdown(&reports);
+    let due = "| engine 0.1.0 | 2026-01-02, 2026-03-04 | `--jobs 1`, `--jobs 1 --filter bep6` |";
+    assert!(matrix.contains(due) && matrix.contains("| other 0.1.0 | 2026-05-06 |  |"), "{matrix}");
+    for (text, mark) in [(matrix, "## "), (report::html(&reports), "<h2>")] {
+        let headings: Vec<&str> = text.lines().filter(|line| line.starts_with(mark)).collect();
+        let names: BTreeSet<&str> = headings.iter().map(|line| line.split(':').next().unwrap()).collect();
+        assert!(names.len() == headings.len() && names.len() > 30, "{headings:?}");
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl BusyUplink {
 
     fn queue_block(&mut self, lane: u32) {
         let message = Message::Piece { piece: 0, begin: 0, data: Bytes::new() };
-        let parcel = self.out.parcels.insert(Content::Message(message), BLOCK + 13, true);
+        let parcel = self.out.parcels.insert(Content::of(message), BLOCK + 13, true);
         self.link.enqueue(lane, parcel, &mut self.out.parcels);
     }
 
@@ -129,7 +129,7 @@ impl BusyUplink {
     pub fn block(&mut self) -> u64 {
         for _ in 0..SMALL {
             self.small = (self.small + 1) % self.connections;
-            let parcel = self.out.parcels.insert(Content::Message(Message::Have(0)), 9, false);
+            let parcel = self.out.parcels.insert(Content::of(Message::Have(0)), 9, false);
             self.link.enqueue(self.small, parcel, &mut self.out.parcels);
         }
         self.link.free();

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 use simulator::scenario::units::{Rate, Size, Time, UnitError};
 
-use super::EXIT_CODES;
+use super::codes;
 
 /// What every client can be told.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub struct Client {
 
 /// `seed`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "it sent what --seed-until asks for", 130: "interrupted"))]
 pub struct Seed {
     /// A file or folder to share, or a .torrent whose content is there. What is hashed is noted in the folder
     /// .swarmlab beside the content, and hashed again only if it changes
@@ -58,7 +58,7 @@ pub struct Seed {
 
 /// `get`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "everything is there", 130: "interrupted; what is there is kept"))]
 pub struct Get {
     /// A .torrent file, or a magnet link in quotes
     #[arg(value_name = "TORRENT-or-MAGNET")]
@@ -81,7 +81,7 @@ pub struct Get {
 
 /// `tracker`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = codes!(0: "it never ends by itself", 130: "interrupted"))]
 pub struct Tracker {
     /// Where to answer HTTP (repeatable)
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:6969")]

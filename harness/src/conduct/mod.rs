@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use engine::peer::{Input, Output};
 use engine::{ConnId, Layout};
 
+use crate::words;
+
 use dialogue::Dialogue;
 
 /// A rule that a peer broke.
@@ -157,7 +159,7 @@ impl Conduct {
                 };
                 match verdict {
                     Ok(()) => return,
-                    Err(rule) => (*conn, Some(rule), format!("{message:?}")),
+                    Err(rule) => (*conn, Some(rule), words::message(message)),
                 }
             }
             _ => return,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Forge;
 use super::talk::Talk;
+use crate::launch::With;
 
 /// How binding what a case asks for is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +45,17 @@ pub enum Role {
     Link,
     /// It is given a torrent file that the case makes.
     File(fn(&Forge) -> Vec<u8>),
+}
+
+impl Role {
+    /// How a client is told of the torrent.
+    pub fn with(&self) -> With {
+        match self {
+            Self::Seed => With::Seed,
+            Self::Leech | Self::File(_) => With::Leech,
+            Self::Link => With::Magnet,
+        }
+    }
 }
 
 /// What the target's trackers are.
@@ -177,14 +189,16 @@ pub struct Finding {
     pub reaction: Option<Reaction>,
     /// How long that took, from the stimulus.
     pub after: Option<Duration>,
-    /// More, for people.
+    /// More of what was seen, for people. Of what breaks a requirement it says what that was, unless the reaction does.
     pub note: String,
+    /// What should have been seen, where the case's description does not say so.
+    pub expected: Option<String>,
 }
 
 impl Finding {
     /// What is required was seen.
     pub fn holds(note: impl Into<String>) -> Self {
-        Self { holds: true, reaction: None, after: None, note: note.into() }
+        Self { holds: true, reaction: None, after: None, note: note.into(), expected: None }
     }
 
     /// Something else was.
@@ -195,6 +209,24 @@ impl Finding {
     /// By a condition, with what was seen.
     pub fn of(holds: bool, note: impl Into<String>) -> Self {
         Self { holds, ..Self::holds(note) }
+    }
+
+    /// What should have been seen, for a case whose description does not say so.
+    pub fn expecting(self, expected: impl Into<String>) -> Self {
+        Self { expected: Some(expected.into()), ..self }
+    }
+
+    /// What was seen, in words: the reaction, when, and the note.
+    pub fn seen(&self) -> String {
+        let reaction = self.reaction.map(|reaction| reaction.to_string());
+        // In virtual time, and on the spot, there is nothing to tell.
+        let after = self.after.filter(|after| after.as_micros() >= 500);
+        let after = after.map(|after| format!("after {:.3} s", after.as_secs_f64()));
+        let mut words: Vec<String> = [reaction, after].into_iter().flatten().collect();
+        if !self.note.is_empty() {
+            words.push(if words.is_empty() { self.note.clone() } else { format!("({})", self.note) });
+        }
+        words.join(" ")
     }
 }
 
@@ -219,7 +251,7 @@ impl Seen {
     }
 
     fn required(self, holds: bool) -> Finding {
-        Finding { holds, reaction: Some(self.reaction), after: Some(self.after), note: String::new() }
+        Finding { reaction: Some(self.reaction), after: Some(self.after), ..Finding::of(holds, "") }
     }
 }
 

@@ -14,6 +14,9 @@ const TRIES: u32 = 4;
 /// How long to wait before.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// The longest note that is kept, in characters: much of what is noted is the target's own.
+const MOST_NOTED: usize = 2000;
+
 /// What came of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Result {
@@ -49,6 +52,10 @@ impl Result {
     }
 
     fn new(case: &Case, verdict: Verdict, finding: Option<&Finding>, note: String, took: Duration) -> Self {
+        let note = match note.char_indices().nth(MOST_NOTED) {
+            Some((at, _)) => format!("{} …", &note[..at]),
+            None => note,
+        };
         Self {
             id: case.id.to_owned(),
             section: case.section.to_owned(),
@@ -75,6 +82,10 @@ pub fn run(case: &Case, arm: &mut dyn Arm) -> Result {
         Err(Halt::Stuck(_)) => Verdict::Stuck,
     };
     let note = match &outcome {
+        Ok(finding) if !finding.holds => {
+            let expected = finding.expected.as_deref().unwrap_or(case.description);
+            format!("expected: {expected}; seen: {}", finding.seen())
+        }
         Ok(finding) => finding.note.clone(),
         Err(Halt::Skip(why) | Halt::Stuck(why)) => why.clone(),
     };

@@ -1,9 +1,8 @@
 //! Many cases against one target, several at a time.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +12,11 @@ use super::case::{Case, Requirement, Verdict};
 use super::run::{self, Result};
 use super::subject::Subject;
 use crate::launch::{self, Client};
+use crate::probe::{self, Absent};
+use crate::words;
+
+/// Said of one that ran at an address, and of the cases that are left then.
+const GONE: &str = "nobody takes connections at its address any more";
 
 /// Who is tested.
 #[derive(Debug)]
@@ -25,6 +29,17 @@ pub enum Target {
     At(SocketAddr, Box<Subject>),
 }
 
+/// When and how results were made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The day, as in `2026-03-01`.
+    pub date: String,
+    /// The version of this program.
+    pub by: String,
+    /// The options that matter, as they could be typed.
+    pub options: String,
+}
+
 /// What came of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -32,6 +47,9 @@ pub struct Report {
     pub client: String,
     /// Its version, if it says so.
     pub version: Option<String>,
+    /// The runs that it is of, the first first. Empty in what earlier versions wrote.
+    #[serde(default)]
+    pub made: Vec<Made>,
     /// What came of each case, in their order.
     pub results: Vec<Result>,
 }
@@ -46,12 +64,25 @@ impl Target {
         }
     }
 
+    /// A report of it without a result.
+    pub fn report(&self, made: Option<Made>) -> Report {
+        let made = made.into_iter().collect();
+        Report { client: self.name(), version: self.version(), made, results: Vec::new() }
+    }
+
     fn version(&self) -> Option<String> {
         match self {
             Self::Memory => Some(env!("CARGO_PKG_VERSION").to_owned()),
             Self::Client(client) => launch::version(client),
             Self::At(..) => None,
         }
+    }
+
+    /// Whether one that ran before is no more: nobody starts it anew for the next case.
+    fn is_gone_after(&self, result: &Result, terms: &Terms) -> bool {
+        let Self::At(addr, subject) = self else { return false };
+        matches!(result.verdict, Verdict::Hang | Verdict::Stuck)
+            && matches!(probe::seed(*addr, subject, &terms.net), Err(Absent::Nobody(..)))
     }
 
     /// Runs one case, on an arm of its own.
@@ -76,43 +107,75 @@ impl Target {
     }
 }
 
-/// Runs cases, `jobs` at a time; `done` is told of each as it ends, in no promised order. When `stop` is set no more
-/// are begun, and those that were not are left out.
+/// Runs cases, `jobs` at a time; `done` is told of each as it ends, in no promised order, on the thread that calls.
+/// When `stop` is set no more are begun, and nothing is said of those that were not.
 pub fn run(
     target: &Target,
     cases: &[Case],
     jobs: usize,
     terms: &Terms,
     stop: &AtomicBool,
-    done: impl Fn(&Result) + Sync,
-) -> Report {
+    mut done: impl FnMut(Result),
+) {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
+    let gone = AtomicBool::new(false);
+    let jobs = jobs.clamp(1, cases.len().max(1));
+    // Who is ahead of `done` waits for it.
+    let (sender, results) = sync_channel(jobs);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, cases.len().max(1)) {
-            scope.spawn(|| {
+        for _ in 0..jobs {
+            let (next, gone, sender) = (&next, &gone, sender.clone());
+            scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = cases.get(at) else { return };
-                    let result = target.run(case, terms);
-                    done(&result);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                    let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                    let result = match gone.load(Ordering::Relaxed) {
+                        true => Result::skipped(case, GONE),
+                        false => target.run(case, terms),
+                    };
+                    let result = match target.is_gone_after(&result, terms) {
+                        true => {
+                            gone.store(true, Ordering::Relaxed);
+                            Result { verdict: Verdict::Crash, note: GONE.to_owned(), ..result }
+                        }
+                        false => result,
+                    };
+                    if sender.send(result).is_err() {
+                        return;
+                    }
                 }
             });
         }
+        drop(sender);
+        results.into_iter().for_each(&mut done);
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(at, _)| *at);
-    let results = results.into_iter().map(|(_, result)| result).collect();
-    Report { client: target.name(), version: target.version(), results }
 }
 
 impl Report {
+    /// Takes a result in, in the order of the cases, in place of an earlier one of the same case.
+    pub fn take(&mut self, result: Result) {
+        let place = |result: &Result| super::cases::place(&result.id);
+        match self.results.iter_mut().find(|earlier| earlier.id == result.id) {
+            Some(earlier) => *earlier = result,
+            None => {
+                let at = self.results.partition_point(|earlier| place(earlier) <= place(&result));
+                self.results.insert(at, result);
+            }
+        }
+    }
+
     /// Takes the results of a later run of some cases in place of its own.
     pub fn renew(&mut self, later: Self) {
-        self.results.retain(|result| !later.results.iter().any(|new| new.id == result.id));
-        self.results.extend(later.results);
-        self.results.sort_by_key(|result| super::cases::place(&result.id));
+        later.results.into_iter().for_each(|result| self.take(result));
+        for made in later.made {
+            if !self.made.contains(&made) {
+                self.made.push(made);
+            }
+        }
+    }
+
+    /// Whether nothing was tested at all.
+    pub fn is_idle(&self) -> bool {
+        self.results.iter().all(|result| result.verdict == Verdict::Skip)
     }
 
     /// How many have this verdict.
@@ -139,10 +202,11 @@ impl Report {
             0 => None,
             many => Some(format!("{many} {word}")),
         };
+        let warned = if self.count(Verdict::Warn) == 1 { "warning" } else { "warnings" };
         let parts = [
             of(Verdict::Pass, "passed"),
             of(Verdict::Info, "noted"),
-            of(Verdict::Warn, "warnings"),
+            of(Verdict::Warn, warned),
             of(Verdict::Fail, "failed"),
             of(Verdict::Crash, "crashed it"),
             of(Verdict::Hang, "hung it"),
@@ -151,6 +215,8 @@ impl Report {
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let musts = self.results.iter().filter(|result| result.requirement != Requirement::May).count();
-        format!("{} cases, {musts} binding: {}", self.results.len(), parts.join(", "))
+        let cases = words::counted(self.results.len(), "case");
+        let parts = if parts.is_empty() { "none was run".to_owned() } else { parts.join(", ") };
+        format!("{cases}, {musts} binding: {parts}")
     }
 }

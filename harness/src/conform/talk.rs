@@ -4,6 +4,7 @@
 //! may ask what it has broken ([`Talk::breaches`]).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::arm::{Answer, Arm, Asked, Heard, Link};
 use super::case::Halt;
 use super::subject::Subject;
 use crate::conduct::{Breach, Conduct};
+use crate::words;
 
 /// A connection of a case, by number.
 pub type Conn = usize;
@@ -29,6 +31,8 @@ pub const EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0];
 /// BEP 6 and BEP 10.
 pub const BOTH: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0x04];
 
+/// What may be said on a connection is kept, up to so many bytes: many times what any case asks for.
+const MOST_HELD: usize = 64 << 20;
 /// The number by which the only connection of a model is known.
 const ONLY: ConnId = ConnId(0);
 
@@ -47,6 +51,18 @@ pub enum Next {
     Malformed(WireError),
 }
 
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(_) => f.write_str("a handshake"),
+            Self::Message(message) => f.write_str(&words::message(message)),
+            Self::Closed => f.write_str("it closed"),
+            Self::Nothing => f.write_str("nothing more came"),
+            Self::Malformed(error) => error.fmt(f),
+        }
+    }
+}
+
 /// One connection.
 struct Line {
     link: Link,
@@ -60,6 +76,8 @@ struct Line {
     ours: Option<Handshake>,
     theirs: Option<Handshake>,
     heard: Vec<Message>,
+    /// Bytes of those.
+    held: usize,
     model: Conduct,
 }
 
@@ -140,6 +158,7 @@ impl<'a> Talk<'a> {
             ours: None,
             theirs: None,
             heard: Vec::new(),
+            held: 0,
             model,
         });
         self.lines.len() - 1
@@ -165,7 +184,8 @@ impl<'a> Talk<'a> {
     /// Waits until the target has dialled the given one of our addresses.
     pub fn accept(&mut self, at: usize, within: Duration) -> Result<Conn, Halt> {
         let link = self.arm.accept(at, within);
-        let link = link.ok_or_else(|| Halt::Stuck(format!("it has not dialled us within {within:?}")))?;
+        let link =
+            link.ok_or_else(|| Halt::Stuck(format!("it has not dialled us within {}", words::time(within))))?;
         Ok(self.add(link, Ipv4Addr::LOCALHOST, false))
     }
 
@@ -250,6 +270,12 @@ impl<'a> Talk<'a> {
         let end = self.now() + within;
         loop {
             let line = self.line(conn)?;
+            if line.held > MOST_HELD {
+                return Err(Halt::Stuck(format!(
+                    "it says more than {} MiB on a connection",
+                    MOST_HELD >> 20
+                )));
+            }
             if let Some(decoded) = line.unread.pop_front() {
                 return Ok(line.take(decoded));
             }
@@ -345,7 +371,7 @@ impl<'a> Talk<'a> {
             Next::Closed => Err(Halt::Stuck("it closed before its handshake".to_owned())),
             Next::Malformed(error) => Err(Halt::Stuck(format!("its first bytes are no handshake: {error}"))),
             Next::Nothing | Next::Message(_) => {
-                Err(Halt::Stuck(format!("it sent no handshake within {within:?}")))
+                Err(Halt::Stuck(format!("it sent no handshake within {}", words::time(within))))
             }
         }
     }
@@ -421,7 +447,7 @@ impl<'a> Talk<'a> {
         let within = Duration::from_secs(35);
         match self.until(conn, within, |message| *message == Message::Unchoke)? {
             Some(_) => Ok(()),
-            None => Err(Halt::Stuck(format!("it did not unchoke us within {within:?}"))),
+            None => Err(Halt::Stuck(format!("it did not unchoke us within {}", words::time(within)))),
         }
     }
 
@@ -473,7 +499,9 @@ impl<'a> Talk<'a> {
     /// Sends a block's right bytes.
     pub fn give(&mut self, conn: Conn, block: RawBlock) -> Result<(), Halt> {
         let data = self.subject().bytes(&block);
-        let data = data.ok_or_else(|| Halt::Stuck(format!("it asked for what is not there: {block:?}")))?;
+        let data = data.ok_or_else(|| {
+            Halt::Stuck(format!("it asked for what is not there: {}", words::block(&block)))
+        })?;
         self.send(conn, &Message::Piece { piece: block.piece, begin: block.begin, data })
     }
 
@@ -527,7 +555,7 @@ impl<'a> Talk<'a> {
     /// The next question to a tracker of ours.
     pub fn asked(&mut self, within: Duration) -> Result<Asked, Halt> {
         let asked = self.arm.asked(within);
-        asked.ok_or_else(|| Halt::Stuck(format!("it asked no tracker within {within:?}")))
+        asked.ok_or_else(|| Halt::Stuck(format!("it asked no tracker within {}", words::time(within))))
     }
 
     /// Answers one.
@@ -571,6 +599,7 @@ impl Line {
             }
             Decoded::Message(message) => {
                 self.model.output(&Output::Send { conn: ONLY, message: message.clone() });
+                self.held += message.wire_length() as usize + size_of::<Message>();
                 self.heard.push(message.clone());
                 Next::Message(message)
             }

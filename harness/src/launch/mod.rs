@@ -7,6 +7,7 @@
 mod control;
 mod place;
 mod process;
+mod program;
 mod setup;
 mod template;
 
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use place::{Net, Ours, Place};
-pub use process::Process;
+pub use process::{Process, kill_all};
+pub use program::program;
 pub use setup::{Client, SetupError, Signal, With};
 
 use crate::clock::Clock;

@@ -14,6 +14,9 @@ const PORT: u16 = 20_000;
 /// The control port is so far above the peer port.
 const CONTROL: u16 = 6_000;
 
+/// So many runs that go on at the same time are told apart.
+const RUNS: u16 = 64;
+
 /// The addresses of a run: all of a network that is this machine's alone, as 127.0.0.0/8 is on Linux. Some clients
 /// never dial a loopback address; for them the loopback device may be given another network of 2²⁴ addresses.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub struct Net {
 impl Net {
     /// The network `first`.0.0.0/8. `run` tells runs apart that go on at the same time (64 of them).
     pub fn new(first: u8, run: u32) -> Self {
-        Self { first, run: (run % 64) as u8, programs: Arc::default() }
+        Self { first, run: (run % u32::from(RUNS)) as u8, programs: Arc::default() }
     }
 
     /// The loopback network, for this process.
@@ -50,7 +53,8 @@ impl Net {
         let [c, d] = [1 + (number / 250) % 250, 2 + number % 250].map(|n| n as u8);
         let ip = Ipv4Addr::new(self.first, 64 + self.run, c, d);
         let root = tempfile::Builder::new().prefix("swarmlab-").tempdir()?;
-        let port = PORT + number % CONTROL;
+        // Some listen at all addresses: those of another run are to have other ports too.
+        let port = PORT + (u16::from(self.run) * (CONTROL / RUNS) + number) % CONTROL;
         let place = Place { ip, port, number, root: Arc::new(root) };
         for folder in [place.folder(), place.downloads()] {
             std::fs::create_dir_all(folder)?;

@@ -1,11 +1,13 @@
 //! A process that never outlives us: it leads a group of its own, which is killed when it is dropped.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, kill_process_group};
@@ -13,11 +15,37 @@ use rustix::process::{Pid, kill_process_group};
 use super::LaunchError;
 use super::setup::Signal;
 use crate::clock::Clock;
+use crate::words;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
-/// Of what it prints, so much is shown.
-const TAIL: usize = 2000;
+/// Of what it prints, so many bytes are shown.
+const TAIL: u64 = 2000;
+
+/// All that run, by their ids: for whoever has to end at once.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills every process that was started here and all that those have started. For the end of ours: nothing else is
+/// told.
+pub fn kill_all() {
+    running().iter().for_each(|&id| signal(id, Signal::Kill));
+}
+
+/// Sends a signal to a group; there may be nobody left.
+fn signal(id: u32, signal: Signal) {
+    let signal = match signal {
+        Signal::Int => rustix::process::Signal::INT,
+        Signal::Term => rustix::process::Signal::TERM,
+        Signal::Kill => rustix::process::Signal::KILL,
+    };
+    if let Some(group) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, signal);
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -44,7 +72,13 @@ impl Process {
         }
         command.envs(env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(failed)?).stderr(file);
-        let child = command.spawn().map_err(failed)?;
+        let child = {
+            // Whoever kills all waits for this one.
+            let mut running = running();
+            let child = command.spawn().map_err(failed)?;
+            running.insert(child.id());
+            child
+        };
         Ok(Self { child, log, program: program.clone() })
     }
 
@@ -83,26 +117,30 @@ impl Process {
             }
             std::thread::sleep(LOOK);
         }
-        Err(LaunchError::Start(format!("it did not listen at {addr} within {limit:?}: {}", self.tail())))
+        Err(LaunchError::Start(format!(
+            "it did not listen at {addr} within {}: {}",
+            words::time(limit),
+            self.tail()
+        )))
     }
 
     /// The last that it printed.
     pub fn tail(&self) -> String {
-        let bytes = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).trim().to_owned()
+        // Of the file's end alone: who prints much is not to fill our memory.
+        let end = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&self.log)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.take(TAIL).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&end().unwrap_or_default()).trim().to_owned()
     }
 
     /// Sends it a signal, and all that it has started.
     pub fn signal(&self, signal: Signal) {
-        let signal = match signal {
-            Signal::Int => rustix::process::Signal::INT,
-            Signal::Term => rustix::process::Signal::TERM,
-            Signal::Kill => rustix::process::Signal::KILL,
-        };
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // There may be nobody left.
-            let _ = kill_process_group(group, signal);
-        }
+        self::signal(self.child.id(), signal);
     }
 }
 
@@ -111,6 +149,8 @@ impl Drop for Process {
         self.signal(Signal::Kill);
         // It may have ended before.
         let _ = self.child.kill();
+        // Its id is free for others once it was waited for.
+        running().remove(&self.child.id());
         let _ = self.child.wait();
     }
 }

@@ -201,7 +201,9 @@ impl Client {
         let name = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|error| SetupError::Read { path: name.clone(), error })?;
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        // Of a file without a folder in its name the parent is empty, which is no path.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new(".")).to_owned();
         let folder = folder.canonicalize().unwrap_or(folder);
         Self::parse(&text, folder, &name)
     }

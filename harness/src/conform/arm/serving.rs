@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use super::{Answer, Question};
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a request may take to come.
 const REQUEST: Duration = Duration::from_secs(5);
+/// So many questions wait for the case; who asks on without end is not heard.
+const MOST_WAITING: usize = 1000;
 /// The longest request that is read, in bytes.
 const MOST: usize = 16 << 10;
 
@@ -51,7 +53,7 @@ pub struct Server {
 impl Server {
     /// So many trackers at an address of ours, each at a port of its own.
     pub fn start(at: Ipv4Addr, many: usize, style: Style) -> io::Result<Self> {
-        let (sender, questions) = channel();
+        let (sender, questions) = sync_channel(MOST_WAITING);
         let over = Arc::new(AtomicBool::new(false));
         let (mut urls, mut threads) = (Vec::new(), Vec::new());
         for number in 0..many {
@@ -131,18 +133,25 @@ fn respond(mut stream: TcpStream, bytes: &[u8]) {
     let _ = stream.write_all(bytes);
 }
 
-fn packets(number: usize, socket: &UdpSocket, sender: &Sender<Given>, over: &AtomicBool) {
+fn packets(number: usize, socket: &UdpSocket, sender: &SyncSender<Given>, over: &AtomicBool) {
     let mut buffer = [0; 4096];
     while !over.load(Ordering::Relaxed) {
         let Ok((read, from)) = socket.recv_from(&mut buffer) else { continue };
         let Ok(socket) = socket.try_clone() else { return };
-        if sender.send((number, Question::Udp(buffer[..read].to_vec()), Ticket::Udp(from, socket))).is_err() {
+        let given = (number, Question::Udp(buffer[..read].to_vec()), Ticket::Udp(from, socket));
+        if let Err(TrySendError::Disconnected(_)) = sender.try_send(given) {
             return;
         }
     }
 }
 
-fn requests(number: usize, listener: &TcpListener, style: &Style, sender: &Sender<Given>, over: &AtomicBool) {
+fn requests(
+    number: usize,
+    listener: &TcpListener,
+    style: &Style,
+    sender: &SyncSender<Given>,
+    over: &AtomicBool,
+) {
     while !over.load(Ordering::Relaxed) {
         let Ok((stream, _)) = listener.accept() else {
             std::thread::sleep(LOOK);
@@ -157,7 +166,8 @@ fn requests(number: usize, listener: &TcpListener, style: &Style, sender: &Sende
         match style {
             Style::Tells(body) => respond(stream, &response(body)),
             Style::Http | Style::Udp => {
-                if sender.send((number, Question::Http(path), Ticket::Http(Some(stream)))).is_err() {
+                let given = (number, Question::Http(path), Ticket::Http(Some(stream)));
+                if let Err(TrySendError::Disconnected(_)) = sender.try_send(given) {
                     return;
                 }
             }
@@ -178,4 +188,26 @@ fn request(mut stream: TcpStream) -> Option<(TcpStream, String)> {
     let text = String::from_utf8_lossy(&head);
     let path = text.strip_prefix("GET ")?.split(' ').next()?.to_owned();
     Some((stream, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_without_end_is_not_kept_without_end() {
+        let server = Server::start(Ipv4Addr::LOCALHOST, 1, Style::Udp).unwrap();
+        let addr = server.urls()[0].trim_start_matches("udp://").trim_end_matches("/announce").to_owned();
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for number in 0..2 * MOST_WAITING {
+            socket.send_to(&number.to_be_bytes(), &addr).unwrap();
+            if number % 50 == 0 {
+                // So that the system drops none of them.
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        std::thread::sleep(LOOK);
+        let waiting = std::iter::from_fn(|| server.questions.try_recv().ok()).count();
+        assert!((1..=MOST_WAITING).contains(&waiting), "{waiting}");
+    }
 }

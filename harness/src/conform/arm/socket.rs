@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::wire::{HANDSHAKE_LENGTH, InfoHash};
-use engine::{Handshake, Metainfo, PeerId};
+use engine::Metainfo;
+use engine::wire::InfoHash;
 use socket2::{Domain, Socket, Type};
 
 use super::serving::{Server, Style, Ticket};
@@ -19,11 +19,14 @@ use crate::clock::Clock;
 use crate::conform::case::{Role, Setup, Tracking};
 use crate::conform::subject::{Forge, NAME, Subject};
 use crate::launch::{Client, LaunchError, Net, Running, Share, With};
+use crate::{probe, words};
 
 /// Between two looks at what cannot be waited for.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a client may take to accept a connection, and to read what is sent.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long one attempt may take to see whether it is ready.
+const ANSWER: Duration = Duration::from_secs(2);
 /// The most that is read at a time.
 const READ: usize = 256 << 10;
 /// What the health checks may take, beside the time of the case.
@@ -125,11 +128,10 @@ impl Sockets {
         let server = Server::start(home, tracker::count(setup.tracking), style).map_err(stuck)?;
         let tiers = tracker::tiers(setup.tracking, server.urls());
         let subject = Subject::new(&tiers, setup.private).map_err(stuck)?;
-        let (with, torrent) = match setup.role {
-            Role::Seed => (With::Seed, subject.file.clone()),
-            Role::Leech => (With::Leech, subject.file.clone()),
-            Role::Link => (With::Magnet, subject.file.clone()),
-            Role::File(make) => (With::Leech, make(&Forge { trackers: tiers })),
+        let with = setup.role.with();
+        let torrent = match setup.role {
+            Role::File(make) => make(&Forge { trackers: tiers }),
+            Role::Seed | Role::Leech | Role::Link => subject.file.clone(),
         };
         let tracker = server.urls().first().cloned().unwrap_or_default();
         let info_hash = match setup.role {
@@ -179,53 +181,31 @@ impl Sockets {
     /// Waits until the target answers for the torrent; a seed, until it says that it has all of it.
     fn wait_ready(&mut self, complete: bool, limit: Duration) -> Result<(), Refused> {
         let clock = Clock::start();
-        while !clock.past(limit) {
+        loop {
             if let Some(death) = self.death() {
                 return Err(Refused::Stuck(death.text));
             }
-            if self.is_ready(complete) {
-                return Ok(());
+            let why = match self.greet(complete) {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
+            };
+            if clock.past(limit) {
+                let said = self.running.as_ref().map(Running::last_words).unwrap_or_default();
+                let said = if said.is_empty() { said } else { format!("; it printed: {said}") };
+                let (limit, target) = (words::time(limit), self.target);
+                return Err(Refused::Stuck(format!("within {limit} it was not ready: {target} {why}{said}")));
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let said = self.running.as_ref().map(Running::last_words).unwrap_or_default();
-        Err(Refused::Stuck(format!("it did not answer for the torrent within {limit:?}: {said}")))
     }
 
-    fn is_ready(&mut self, complete: bool) -> bool {
+    /// Whether it answers for its torrent, and if it is to be `complete`, says that it has all; if not, why.
+    fn greet(&mut self, complete: bool) -> Result<(), String> {
         let ours = self.ours.fresh();
-        let Ok(mut stream) = connect(ours, self.target, CONNECT) else { return false };
-        let handshake = Handshake {
-            reserved: [0; 8],
-            info_hash: self.info_hash,
-            peer_id: PeerId(*b"-XX0001-ready?------"),
-        };
-        let mut answer = [0; HANDSHAKE_LENGTH];
-        let patience = Some(Duration::from_secs(2));
-        if stream.set_read_timeout(patience).is_err()
-            || stream.write_all(&handshake.to_bytes()).is_err()
-            || stream.read_exact(&mut answer).is_err()
-        {
-            return false;
-        }
-        if !complete {
-            return true;
-        }
-        // Without the fast extension a seed says so with a bitfield, which may follow other messages.
-        let full = self.subject.bitfield(|_| true);
-        let mut message = vec![5];
-        message.extend_from_slice(&full);
-        let (mut came, mut buffer) = (Vec::new(), [0; 1024]);
-        while came.len() < 4096 {
-            match stream.read(&mut buffer) {
-                Ok(read @ 1..) => came.extend_from_slice(&buffer[..read]),
-                _ => return false,
-            }
-            if came.windows(message.len()).any(|window| window == message) {
-                return true;
-            }
-        }
-        false
+        let stream =
+            connect(ours, self.target, CONNECT).map_err(|error| format!("takes no connection: {error}"))?;
+        let layout = complete.then(|| self.subject.layout());
+        probe::greet(stream, self.info_hash, layout, ANSWER).map_err(|unlike| unlike.to_string())
     }
 
     /// What is left of a wait before the case is over.
@@ -240,7 +220,7 @@ impl Sockets {
 }
 
 /// Connects from an address; where that cannot be had, from any.
-fn connect(from: Ipv4Addr, to: SocketAddr, limit: Duration) -> std::io::Result<TcpStream> {
+pub(crate) fn connect(from: Ipv4Addr, to: SocketAddr, limit: Duration) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     if to.is_ipv4() && to.ip().is_loopback() == from.is_loopback() {
         // Only Linux has all of 127.0.0.0/8.

@@ -9,7 +9,7 @@ use engine::bencode::Item;
 use engine::tracker::AnnounceRequest;
 use sha1::{Digest as _, Sha1};
 
-use super::case;
+use super::{NOBODY, case};
 use crate::conform::arm::{Answer, Asked, Question};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Outcome, Reaction, Seen, Setup};
@@ -35,7 +35,7 @@ fn taken(t: &mut Talk<'_>) -> (Seen, Option<InfoHash>) {
         if let Some(asked) = t.arm().asked(slice) {
             let hash = named(&asked);
             // What it is told does not matter to who only looks whether it asks.
-            let _ = t.answer(&asked, Answer::Body(b"d8:intervali1800e5:peers0:e".to_vec()));
+            let _ = t.answer(&asked, Answer::Body(NOBODY.to_vec()));
             return (Seen { reaction: Reaction::Accepts, after: t.now() - since }, hash);
         }
         let gone = t.arm().death().is_some();
@@ -144,24 +144,21 @@ fn at(path: &[&[u8]]) -> Vec<u8> {
     changed(&[("length", None), ("files", Some(Item::List(vec![file])))])
 }
 
+/// An info dictionary with the right values, written down: what comes before and after its name.
+fn written(before: &str, after: &str) -> Vec<u8> {
+    let (name, hashes) = (Item::string(NAME).to_bytes(), Item::String(hashes()).to_bytes());
+    let rest = format!("{after}12:piece lengthi{PIECE}e6:pieces");
+    [b"d", before.as_bytes(), b"4:name", &name, rest.as_bytes(), &hashes, b"e"].concat()
+}
+
 /// Keys out of order: `name` before `length`.
-fn unsorted(_: &Forge) -> Vec<u8> {
-    let mut info = b"d4:name".to_vec();
-    info.extend(Item::string(NAME).to_bytes());
-    info.extend_from_slice(format!("6:lengthi{LENGTH}e12:piece lengthi{PIECE}e6:pieces").as_bytes());
-    info.extend(Item::String(hashes()).to_bytes());
-    info.push(b'e');
-    info
+fn unsorted() -> Vec<u8> {
+    written("", &format!("6:lengthi{LENGTH}e"))
 }
 
 /// A leading zero in an integer.
-fn zero_led(_: &Forge) -> Vec<u8> {
-    let mut info = format!("d6:lengthi0{LENGTH}e4:name").into_bytes();
-    info.extend(Item::string(NAME).to_bytes());
-    info.extend_from_slice(format!("12:piece lengthi{PIECE}e6:pieces").as_bytes());
-    info.extend(Item::String(hashes()).to_bytes());
-    info.push(b'e');
-    info
+fn zero_led() -> Vec<u8> {
+    written(&format!("6:lengthi0{LENGTH}e"), "")
 }
 
 pub const CASES: &[Case] = &[
@@ -174,7 +171,11 @@ pub const CASES: &[Case] = &[
         |t| {
             let (seen, hash) = taken(t);
             let right = t.subject().metainfo.info_hash;
-            Ok(Finding { holds: hash == Some(right), ..seen.noted() })
+            let note = match hash {
+                Some(hash) if hash != right => format!("it announces {hash}, where {right} is right"),
+                _ => String::new(),
+            };
+            Ok(Finding { holds: hash == Some(right), note, ..seen.noted() })
         },
     ),
     vector!("bencode/integer/zero", Must, "i0e is taken", accepted, b"i0e"),
@@ -334,16 +335,16 @@ pub const CASES: &[Case] = &[
         METAINFO,
         Must,
         "an info dictionary with keys out of order is refused, or hashed as it is",
-        Setup::file(|forge| forge.file(unsorted(forge))),
-        |t| raw_hash(t, &unsorted(&Forge { trackers: Vec::new() })),
+        Setup::file(|forge| forge.file(unsorted())),
+        |t| raw_hash(t, &unsorted()),
     ),
     case(
         "metainfo/info/zero-led",
         METAINFO,
         Must,
         "an info dictionary with a leading zero is refused, or hashed as it is",
-        Setup::file(|forge| forge.file(zero_led(forge))),
-        |t| raw_hash(t, &zero_led(&Forge { trackers: Vec::new() })),
+        Setup::file(|forge| forge.file(zero_led())),
+        |t| raw_hash(t, &zero_led()),
     ),
     case(
         "metainfo/info/missing",
@@ -459,20 +460,31 @@ pub const CASES: &[Case] = &[
     info!(
         "metainfo/path/dots-in-one",
         Robust,
-        "nor does a component with dots and slashes",
+        "a component with dots and slashes leads to nothing outside of the download folder",
         contained,
         |_| at(&[b"../../stray.bin"])
     ),
-    info!("metainfo/path/backslashes", Robust, "nor does one with backslashes", contained, |_| at(&[
-        b"..\\..\\stray.bin"
-    ])),
-    info!("metainfo/name/dots", Robust, "nor does a name of dots", contained, |_| changed(&[(
-        "name",
-        Some(Item::string(".."))
-    )])),
-    info!("metainfo/name/slashes", Robust, "nor does a name with dots and slashes", contained, |_| changed(
-        &[("name", Some(Item::string("../../stray.bin")))]
-    )),
+    info!(
+        "metainfo/path/backslashes",
+        Robust,
+        "a component with backslashes leads to nothing outside of the download folder",
+        contained,
+        |_| at(&[b"..\\..\\stray.bin"])
+    ),
+    info!(
+        "metainfo/name/dots",
+        Robust,
+        "a name of dots leads to nothing outside of the download folder",
+        contained,
+        |_| changed(&[("name", Some(Item::string("..")))])
+    ),
+    info!(
+        "metainfo/name/slashes",
+        Robust,
+        "a name with dots and slashes leads to nothing outside of the download folder",
+        contained,
+        |_| changed(&[("name", Some(Item::string("../../stray.bin")))])
+    ),
     info!("metainfo/name/empty", May, "an empty name", noted, |_| changed(&[(
         "name",
         Some(Item::string(""))

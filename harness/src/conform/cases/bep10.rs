@@ -8,8 +8,9 @@ use engine::wire::extension::{UT_METADATA, UT_PEX};
 
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{EXTENDED, PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 10, handshake message";
 const EXTENSION: &str = "BEP 10, extended message";
@@ -17,7 +18,7 @@ const SEED: Setup = Setup::SEED;
 const LEECH: Setup = Setup::LEECH;
 
 /// What a seed does about this handshake of ours.
-fn after(t: &mut Talk<'_>, payload: &[u8]) -> Result<crate::conform::case::Seen, Halt> {
+fn after(t: &mut Talk<'_>, payload: &[u8]) -> Result<Seen, Halt> {
     let conn = t.meet(EXTENDED)?;
     let since = t.now();
     t.extended(conn, 0, payload.to_vec())?;
@@ -32,9 +33,22 @@ fn ignored(t: &mut Talk<'_>, payload: &[u8]) -> Outcome {
     Ok(after(t, payload)?.one_of(&[Reaction::Ignores]))
 }
 
-/// Asks for piece 0 of the metadata; the id under which an answer comes.
-fn answered_under(t: &mut Talk<'_>, conn: usize, theirs: u8) -> Result<Option<u8>, Halt> {
-    t.extended(conn, theirs, b"d8:msg_typei0e5:piecei0ee".to_vec())?;
+/// What the target says of itself.
+fn introduced(t: &mut Talk<'_>) -> Result<ExtendedHandshake, Halt> {
+    let conn = t.meet(EXTENDED)?;
+    t.await_extended(conn)
+}
+
+/// Says that metadata is taken under id 201, then perhaps something else in a later handshake, and asks for piece 0
+/// of the metadata; the id under which an answer comes.
+fn answered_under(t: &mut Talk<'_>, later: Option<&[u8]>) -> Result<Option<u8>, Halt> {
+    let conn = t.meet(EXTENDED)?;
+    t.extended(conn, 0, b"d1:md11:ut_metadatai201eee".to_vec())?;
+    let id = metadata_id(&t.await_extended(conn)?)?;
+    if let Some(later) = later {
+        t.extended(conn, 0, later.to_vec())?;
+    }
+    t.extended(conn, id, b"d8:msg_typei0e5:piecei0ee".to_vec())?;
     let within = t.patience().min(Duration::from_secs(5));
     let answer = t.until(conn, within, |message| {
         matches!(message, Message::Extended { id: 1.., payload } if payload.starts_with(b"d8:msg_type"))
@@ -43,6 +57,10 @@ fn answered_under(t: &mut Talk<'_>, conn: usize, theirs: u8) -> Result<Option<u8
         Some(Message::Extended { id, .. }) => Some(id),
         _ => None,
     })
+}
+
+fn under(id: Option<u8>) -> String {
+    id.map_or("no answer".to_owned(), |id| format!("an answer under id {id}"))
 }
 
 fn metadata_id(theirs: &ExtendedHandshake) -> Result<u8, Halt> {
@@ -57,8 +75,7 @@ pub const CASES: &[Case] = &[
         "who sets the bit is sent a handshake that is a dictionary with an m",
         SEED,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            let theirs = t.await_extended(conn)?;
+            let theirs = introduced(t)?;
             let names: Vec<&str> = theirs.messages.keys().map(String::as_str).collect();
             Ok(Finding::holds(format!(
                 "{}: {}",
@@ -95,13 +112,13 @@ pub const CASES: &[Case] = &[
         },
     ),
     case("bep10/handshake/ids-differ", SECTION, Must, "no two extensions have one id", SEED, |t| {
-        let conn = t.meet(EXTENDED)?;
-        let theirs = t.await_extended(conn)?;
+        let theirs = introduced(t)?;
         let mut ids: Vec<u8> = theirs.messages.values().copied().filter(|&id| id != 0).collect();
         let many = ids.len();
         ids.sort_unstable();
         ids.dedup();
-        Ok(Finding::of(ids.len() == many, format!("{ids:?}")))
+        let names = theirs.messages.iter().map(|(name, id)| format!("{name}={id}"));
+        Ok(Finding::of(ids.len() == many, words::list(names)))
     }),
     case(
         "bep10/handshake/yourip",
@@ -114,12 +131,13 @@ pub const CASES: &[Case] = &[
             let theirs = t.await_extended(conn)?;
             let ours = t.address(conn)?;
             let said = theirs.your_ip.ok_or_else(|| Halt::Skip("it does not say".to_owned()))?;
-            Ok(Finding::of(said.to_canonical() == std::net::IpAddr::V4(ours), said.to_string()))
+            let right = said.to_canonical() == std::net::IpAddr::V4(ours);
+            let note = if right { said.to_string() } else { format!("{said}, and we are {ours}") };
+            Ok(Finding::of(right, note))
         },
     ),
     case("bep10/handshake/reqq", SECTION, May, "the reqq that it says", SEED, |t| {
-        let conn = t.meet(EXTENDED)?;
-        let theirs = t.await_extended(conn)?;
+        let theirs = introduced(t)?;
         Ok(Finding::holds(theirs.request_queue.map_or("none".to_owned(), |queue| queue.to_string())))
     }),
     case(
@@ -245,25 +263,16 @@ pub const CASES: &[Case] = &[
         "messages come under the ids of the receiver's handshake",
         SEED,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            t.extended(conn, 0, b"d1:md11:ut_metadatai201eee".to_vec())?;
-            let theirs = t.await_extended(conn)?;
-            let id = metadata_id(&theirs)?;
-            let came = answered_under(t, conn, id)?;
-            Ok(Finding::of(came == Some(201), format!("{came:?}")))
+            let came = answered_under(t, None)?;
+            Ok(Finding::of(came == Some(201), under(came)).expecting("an answer under id 201, which we gave"))
         },
     ),
     case("bep10/ids/changed", SECTION, May, "whether a later handshake changes an id", SEED, |t| {
-        let conn = t.meet(EXTENDED)?;
-        t.extended(conn, 0, b"d1:md11:ut_metadatai201eee".to_vec())?;
-        let theirs = t.await_extended(conn)?;
-        let id = metadata_id(&theirs)?;
-        t.extended(conn, 0, b"d1:md11:ut_metadatai202eee".to_vec())?;
-        let came = answered_under(t, conn, id)?;
+        let came = answered_under(t, Some(b"d1:md11:ut_metadatai202eee"))?;
         Ok(Finding::holds(match came {
             Some(202) => "it does".to_owned(),
             Some(201) => "it does not".to_owned(),
-            came => format!("{came:?}"),
+            came => under(came),
         }))
     }),
     case(
@@ -273,14 +282,10 @@ pub const CASES: &[Case] = &[
         "an id of 0 in a later handshake turns an extension off",
         SEED,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            t.extended(conn, 0, b"d1:md11:ut_metadatai201eee".to_vec())?;
-            let theirs = t.await_extended(conn)?;
-            let id = metadata_id(&theirs)?;
-            t.extended(conn, 0, b"d1:md11:ut_metadatai0eee".to_vec())?;
-            let came = answered_under(t, conn, id)?;
+            let came = answered_under(t, Some(b"d1:md11:ut_metadatai0eee"))?;
             // Later handshakes may be ignored.
-            Ok(Finding::of(came.is_none() || came == Some(201), format!("{came:?}")))
+            let finding = Finding::of(came.is_none() || came == Some(201), under(came));
+            Ok(finding.expecting("no answer, or one under the earlier id 201"))
         },
     ),
     case(
@@ -290,13 +295,8 @@ pub const CASES: &[Case] = &[
         "a later handshake that leaves an extension out does not turn it off",
         SEED,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            t.extended(conn, 0, b"d1:md11:ut_metadatai201eee".to_vec())?;
-            let theirs = t.await_extended(conn)?;
-            let id = metadata_id(&theirs)?;
-            t.extended(conn, 0, b"d1:md6:ut_pexi202eee".to_vec())?;
-            let came = answered_under(t, conn, id)?;
-            Ok(Finding::of(came == Some(201), format!("{came:?}")))
+            let came = answered_under(t, Some(b"d1:md6:ut_pexi202eee"))?;
+            Ok(Finding::of(came == Some(201), under(came)).expecting("an answer under the earlier id 201"))
         },
     ),
     case(
@@ -315,11 +315,10 @@ pub const CASES: &[Case] = &[
                 let block = t.await_request(conn)?;
                 t.give(conn, block)?;
             }
-            let said = t.read_for(conn, time.min(Duration::from_secs(4)))?;
+            t.read_for(conn, time.min(Duration::from_secs(4)))?;
             let heard =
                 t.heard(conn)?.iter().filter(|message| matches!(message, Message::Request(_))).count();
             let outstanding = heard.saturating_sub(4);
-            let _ = said;
             Ok(Finding::of(outstanding <= 7, format!("{outstanding} outstanding")))
         },
     ),
@@ -330,8 +329,7 @@ pub const CASES: &[Case] = &[
         "whether a seed says that it is upload_only",
         SEED,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            let theirs = t.await_extended(conn)?;
+            let theirs = introduced(t)?;
             Ok(Finding::holds(match theirs.upload_only {
                 Some(true) => "it does",
                 Some(false) => "it says the opposite",
@@ -346,9 +344,11 @@ pub const CASES: &[Case] = &[
         "a leech does not say that it is upload_only",
         LEECH,
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            let theirs = t.await_extended(conn)?;
-            Ok(Finding::of(theirs.upload_only != Some(true), ""))
+            let theirs = introduced(t)?;
+            let said = theirs
+                .upload_only
+                .map_or("nothing of it", |only| if only { "upload_only" } else { "the opposite" });
+            Ok(Finding::of(theirs.upload_only != Some(true), format!("it says {said}")))
         },
     ),
     case(
@@ -371,10 +371,9 @@ pub const CASES: &[Case] = &[
         "of a private torrent no peers are exchanged: ut_pex is not offered",
         SEED.private(),
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            let theirs = t.await_extended(conn)?;
+            let theirs = introduced(t)?;
             let names: Vec<&str> = theirs.messages.keys().map(String::as_str).collect();
-            Ok(Finding::of(theirs.id(UT_PEX).is_none(), names.join(", ")))
+            Ok(Finding::of(theirs.id(UT_PEX).is_none(), format!("offered: {}", words::list(names))))
         },
     ),
     case(
@@ -384,8 +383,7 @@ pub const CASES: &[Case] = &[
         "whether a private torrent's metadata is offered",
         SEED.private(),
         |t| {
-            let conn = t.meet(EXTENDED)?;
-            let theirs = t.await_extended(conn)?;
+            let theirs = introduced(t)?;
             Ok(Finding::holds(if theirs.id(UT_METADATA).is_some() { "offered" } else { "not offered" }))
         },
     ),
@@ -402,7 +400,7 @@ pub const CASES: &[Case] = &[
             t.await_handshake(conn)?;
             let time = t.patience().min(Duration::from_secs(3));
             let port = t.until(conn, time, |message| matches!(message, Message::Port(_)))?;
-            Ok(Finding::of(port.is_none(), ""))
+            Ok(Finding::of(port.is_none(), words::came(port.as_ref())))
         },
     ),
 ];

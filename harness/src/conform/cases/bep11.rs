@@ -7,7 +7,8 @@ use engine::Message;
 use engine::wire::extension::UT_PEX;
 use engine::wire::{Contact, PexMessage};
 
-use super::case;
+use super::{NOBODY, case};
+use crate::conform::arm::Answer;
 use crate::conform::case::Requirement::{May, Must, Robust};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Setup, Tracking};
 use crate::conform::talk::{Conn, EXTENDED, Talk};
@@ -44,7 +45,7 @@ fn noted(t: &mut Talk<'_>, payload: &[u8]) -> Outcome {
 /// The tracker knows of nobody; then a peer tells of one of ours. Whether that is dialled.
 fn dialled(t: &mut Talk<'_>, tell: impl FnOnce(&[SocketAddr]) -> Vec<SocketAddr>) -> Result<bool, Halt> {
     let asked = t.asked(Duration::from_secs(20))?;
-    t.answer(&asked, crate::conform::arm::Answer::Body(b"d8:intervali1800e5:peers0:e".to_vec()))?;
+    t.answer(&asked, Answer::Body(NOBODY.to_vec()))?;
     let (conn, id) = open(t)?;
     let ours = t.arm().ours();
     t.extended(conn, id, message(&tell(&ours)))?;
@@ -133,7 +134,7 @@ pub const CASES: &[Case] = &[
         TOLD.private(),
         |t| {
             let asked = t.asked(Duration::from_secs(20))?;
-            t.answer(&asked, crate::conform::arm::Answer::Body(b"d8:intervali1800e5:peers0:e".to_vec()))?;
+            t.answer(&asked, Answer::Body(NOBODY.to_vec()))?;
             let conn = t.meet(EXTENDED)?;
             t.extended(conn, 0, format!("d1:md6:ut_pexi{OURS}eee").into_bytes())?;
             t.await_extended(conn)?;
@@ -144,7 +145,7 @@ pub const CASES: &[Case] = &[
             }
             let within = t.patience().max(Duration::from_secs(6));
             let dialled = t.accept(0, within).is_ok();
-            Ok(Finding::of(!dialled, if dialled { "dialled" } else { "" }))
+            Ok(Finding::of(!dialled, if dialled { "dialled" } else { "not dialled" }))
         },
     ),
     case("bep11/heard/odd-length", SECTION, May, "an added of 7 bytes", LEECH, |t| {

@@ -7,11 +7,12 @@ use engine::tracker::origin::Family;
 use engine::tracker::request::Event;
 use engine::tracker::udp::{Request, Response};
 
-use super::{case, last};
+use super::{asked_by, case, last};
 use crate::conform::arm::{Answer, Asked, Question};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Setup, Tracking};
 use crate::conform::talk::Talk;
+use crate::words;
 
 const SECTION: &str = "BEP 15, UDP tracker protocol";
 const LEECH: Setup = Setup::LEECH.tracking(Tracking::Udp);
@@ -41,7 +42,10 @@ fn connect(t: &mut Talk<'_>) -> Result<(Asked, u32), Halt> {
     let asked = t.asked(FIRST)?;
     match read(&asked)? {
         Request::Connect { transaction } => Ok((asked, transaction)),
-        other => Err(Halt::Stuck(format!("its first packet is no connect: {other:?}"))),
+        Request::Announce { .. } => {
+            Err(Halt::Stuck("its first packet is an announce, and no connect".to_owned()))
+        }
+        Request::Scrape { .. } => Err(Halt::Stuck("its first packet is a scrape, and no connect".to_owned())),
     }
 }
 
@@ -49,8 +53,7 @@ fn connect(t: &mut Talk<'_>) -> Result<(Asked, u32), Halt> {
 fn announce(t: &mut Talk<'_>, time: Duration) -> Result<Option<(Asked, Request)>, Halt> {
     let end = t.now() + time;
     loop {
-        let left = end.saturating_sub(t.now());
-        let Some(asked) = t.arm().asked(left) else { return Ok(None) };
+        let Some(asked) = asked_by(t, end) else { return Ok(None) };
         match read(&asked)? {
             Request::Connect { transaction } => t.answer(&asked, Answer::Packet(connected(transaction)))?,
             request @ Request::Announce { .. } => return Ok(Some((asked, request))),
@@ -92,10 +95,7 @@ fn not_taken(t: &mut Talk<'_>, wrong: impl FnOnce(u32) -> Answer) -> Outcome {
     let (asked, transaction) = connect(t)?;
     t.answer(&asked, wrong(transaction))?;
     let end = t.now() + Duration::from_secs(3);
-    while let Some(asked) = {
-        let left = end.saturating_sub(t.now());
-        t.arm().asked(left)
-    } {
+    while let Some(asked) = asked_by(t, end) {
         if let Request::Announce { connection, .. } = read(&asked)? {
             return Ok(Finding::breaks(format!("it announces with connection id {connection:#x}")));
         }
@@ -134,7 +134,7 @@ pub const CASES: &[Case] = &[
             let packet = packet(&asked)?;
             let right = packet.len() == 16
                 && packet.starts_with(&[0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0]);
-            Ok(Finding::of(right, format!("{} bytes", packet.len())))
+            Ok(Finding::of(right, format!("{} bytes: {}", packet.len(), words::hex(packet))))
         },
     ),
     case(
@@ -149,15 +149,23 @@ pub const CASES: &[Case] = &[
             let Request::Announce { connection, announce, .. } = request else {
                 return Ok(Finding::breaks("no announce"));
             };
+            let info_hash = t.subject().metainfo.info_hash;
             let right = connection == CONNECTION
-                && announce.info_hash == t.subject().metainfo.info_hash
+                && announce.info_hash == info_hash
                 && announce.event == Event::Started
                 && announce.left == t.subject().layout().total()
                 && announce.port != 0;
-            Ok(Finding::of(
-                right && length >= 98,
-                format!("{length} bytes, left={}, port={}", announce.left, announce.port),
-            ))
+            let mut note = format!("{length} bytes, left={}, port={}", announce.left, announce.port);
+            if announce.event != Event::Started {
+                note += &format!(", {}", words::event(announce.event));
+            }
+            if connection != CONNECTION {
+                note += &format!(", connection id {connection:#x}");
+            }
+            if announce.info_hash != info_hash {
+                note += &format!(", info-hash {}", announce.info_hash);
+            }
+            Ok(Finding::of(right && length >= 98, note))
         },
     ),
     case(
@@ -239,18 +247,13 @@ pub const CASES: &[Case] = &[
             let (asked, transaction) = connect(t)?;
             t.answer(&asked, Answer::Packet([connected(transaction), vec![0; 20]].concat()))?;
             let time = t.patience().max(Duration::from_secs(4));
-            let mut announced = false;
             let end = t.now() + time;
-            while let Some(asked) = {
-                let left = end.saturating_sub(t.now());
-                t.arm().asked(left)
-            } {
+            while let Some(asked) = asked_by(t, end) {
                 if matches!(read(&asked)?, Request::Announce { .. }) {
-                    announced = true;
-                    break;
+                    return Ok(Finding::holds("an announce came"));
                 }
             }
-            Ok(Finding::of(announced, ""))
+            Ok(Finding::breaks("no announce came"))
         },
     ),
     case(
@@ -266,7 +269,7 @@ pub const CASES: &[Case] = &[
             };
             let wait = again.at - first.at;
             let right = (Duration::from_secs(12)..=Duration::from_secs(25)).contains(&wait);
-            Ok(Finding { after: Some(wait), ..Finding::of(right, "") })
+            Ok(Finding { after: Some(wait), ..Finding::of(right, "sent again") })
         },
     ),
     case("bep15/reply/dialled", SECTION, Must, "the peers of the reply are dialled", TOLD, |t| {
@@ -351,10 +354,12 @@ pub const CASES: &[Case] = &[
         t.answer(&asked, Answer::Packet(packet))?;
         t.sleep(Duration::from_secs(2));
         t.arm().stop().map_err(|not| Halt::Skip(not.0))?;
-        let next = announce(t, Duration::from_secs(12))?;
-        let stopped =
-            matches!(next, Some((_, Request::Announce { announce, .. })) if announce.event == Event::Stopped);
-        Ok(Finding::of(stopped, ""))
+        Ok(match announce(t, Duration::from_secs(12))? {
+            Some((_, Request::Announce { announce, .. })) => {
+                Finding::of(announce.event == Event::Stopped, words::event(announce.event))
+            }
+            _ => Finding::breaks("no announce came within 12 s"),
+        })
     })),
 ];
 
@@ -366,11 +371,11 @@ fn error(t: &mut Talk<'_>, text: &[u8]) -> Outcome {
     let end = t.now() + t.patience().max(Duration::from_secs(4));
     let mut again = 0;
     while again < 100 {
-        let left = end.saturating_sub(t.now());
-        let Some(asked) = t.arm().asked(left) else { break };
+        let Some(asked) = asked_by(t, end) else { break };
         let head = [3_u32.to_be_bytes(), transaction(&read(&asked)?).to_be_bytes()].concat();
         t.answer(&asked, Answer::Packet([head, text.to_vec()].concat()))?;
         again += 1;
     }
-    Ok(Finding::of(again < 20, format!("asked again {again} times")))
+    Ok(Finding::of(again < 20, format!("asked again {again} times"))
+        .expecting("that it asks again less than 20 times"))
 }

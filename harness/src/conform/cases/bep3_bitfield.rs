@@ -6,6 +6,7 @@ use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
 use crate::conform::talk::{PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 3, peer messages: bitfield, have";
 const SEED: Setup = Setup::SEED;
@@ -42,8 +43,7 @@ pub const CASES: &[Case] = &[
             let message = t.until(conn, within, |message| !matches!(message, Message::KeepAlive))?;
             let due = bits(t, |_| true);
             // One that seeds without haste may show pieces one by one (BEP 16).
-            let note = if message.as_ref() == Some(&due) { String::new() } else { format!("{message:?}") };
-            Ok(Finding::of(message == Some(due), note))
+            Ok(Finding::of(message.as_ref() == Some(&due), words::came(message.as_ref())))
         },
     ),
     case("bep3/bitfield/leech", SECTION, May, "what a leech without a piece says that it has", LEECH, |t| {
@@ -55,7 +55,7 @@ pub const CASES: &[Case] = &[
             Some(_) => "pieces that it has not",
             None => "nothing",
         };
-        Ok(Finding::of(note != "pieces that it has not", note))
+        Ok(Finding::of(note != "pieces that it has not", note).expecting("an empty bitfield, or none"))
     }),
     case("bep3/bitfield/valid", SECTION, Must, "a peer that has some pieces is served", SEED, |t| {
         let message = bits(t, |piece| piece % 2 == 0);

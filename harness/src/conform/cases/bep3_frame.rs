@@ -8,6 +8,7 @@ use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{Next, PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 3, peer messages: framing";
 const SEED: Setup = Setup::SEED;
@@ -180,7 +181,7 @@ pub const CASES: &[Case] = &[
         let within = t.patience().max(Duration::from_secs(5));
         let piece =
             t.until(conn, within, |message| matches!(message, Message::Piece { piece: 0, begin: 0, .. }))?;
-        Ok(Finding::of(piece.is_some(), ""))
+        Ok(Finding::of(piece.is_some(), words::came(piece.as_ref())))
     }),
     case("bep3/frame/joined", SECTION, Must, "many messages in one segment are all taken", SEED, |t| {
         let conn = t.meet(PLAIN)?;
@@ -300,7 +301,7 @@ pub const CASES: &[Case] = &[
                         let why = "it closes who is not interested before that";
                         return Err(Halt::Skip(why.to_owned()));
                     }
-                    Next::Nothing | Next::Malformed(_) => return Ok(Finding::breaks("none came")),
+                    Next::Nothing | Next::Malformed(_) => return Ok(Finding::breaks("none came in 150 s")),
                 }
             }
         },
@@ -315,8 +316,12 @@ pub const CASES: &[Case] = &[
             let conn = t.unchoked(PLAIN)?;
             let before = t.arm().memory();
             let blocks = t.subject().blocks();
-            let requests: Vec<Message> =
-                blocks.iter().filter(|block| block.length == BLOCK).map(|&b| Message::Request(b)).collect();
+            let requests: Vec<Message> = blocks
+                .iter()
+                .filter(|block| block.length == BLOCK)
+                .take(4096)
+                .map(|&b| Message::Request(b))
+                .collect();
             let bytes = encoded(&requests);
             t.flood(conn, &bytes, 4096 / requests.len().max(1))?;
             t.sleep(Duration::from_secs(1));

@@ -9,6 +9,7 @@ use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup, Tracking};
 use crate::conform::talk::{BOTH, Conn, FAST, PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 3, peer protocol: handshake";
 const SEED: Setup = Setup::SEED;
@@ -59,7 +60,9 @@ pub const CASES: &[Case] = &[
             let conn = t.meet(PLAIN)?;
             let theirs = t.theirs(conn)?;
             let ours = t.subject().metainfo.info_hash;
-            Ok(Finding::of(theirs.is_some_and(|theirs| theirs.info_hash == ours), ""))
+            let said = theirs.map(|theirs| theirs.info_hash);
+            let note = said.map_or("no handshake".to_owned(), |hash| format!("the info-hash {hash}"));
+            Ok(Finding::of(said == Some(ours), note))
         },
     ),
     case(
@@ -71,8 +74,10 @@ pub const CASES: &[Case] = &[
         |t| {
             let (a, b) = (t.meet(PLAIN)?, t.meet(PLAIN)?);
             let ids = [a, b].map(|conn| t.theirs(conn).ok().flatten().map(|theirs| theirs.peer_id));
-            let text = ids[0].map(|id| String::from_utf8_lossy(&id.0).escape_default().to_string());
-            Ok(Finding::of(ids[0].is_some() && ids[0] == ids[1], text.unwrap_or_default()))
+            let shown = ids.map(|id| id.map_or("none".to_owned(), |id| words::peer_id(&id)));
+            let same = ids[0].is_some() && ids[0] == ids[1];
+            let note = if same { shown[0].clone() } else { format!("{}, then {}", shown[0], shown[1]) };
+            Ok(Finding::of(same, note))
         },
     ),
     case(
@@ -124,9 +129,8 @@ pub const CASES: &[Case] = &[
         |t| {
             let (seen, came) =
                 first(t, b"GET /announce HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-            let mut finding = seen.noted();
-            finding.holds = came == 0;
-            Ok(finding)
+            let note = format!("{} came", words::counted(came, "byte"));
+            Ok(Finding { holds: came == 0, note, ..seen.noted() })
         },
     ),
     case(
@@ -332,7 +336,7 @@ pub const CASES: &[Case] = &[
         |t| {
             let (_, theirs) = t.accept_greeted(0, Duration::from_secs(60))?;
             let ours = t.subject().metainfo.info_hash;
-            Ok(Finding::of(theirs.info_hash == ours, "who dials speaks first"))
+            Ok(Finding::of(theirs.info_hash == ours, format!("a handshake for {}", theirs.info_hash)))
         },
     ),
     case(

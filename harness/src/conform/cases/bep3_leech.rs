@@ -7,8 +7,9 @@ use engine::{BLOCK, Message, RawBlock};
 
 use super::{case, conduct};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{Conn, Next, PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 3, peer messages: the downloader";
 const LEECH: Setup = Setup::LEECH;
@@ -32,11 +33,27 @@ fn downloaded(t: &mut Talk<'_>, extensions: bool) -> Result<(Vec<RawBlock>, Conn
 fn odd_block(t: &mut Talk<'_>, change: impl Fn(RawBlock, Bytes) -> (u32, u32, Bytes)) -> Outcome {
     let conn = t.as_seed(PLAIN)?;
     let block = t.await_request(conn)?;
-    let data = t.subject().bytes(&block).ok_or_else(|| Halt::Stuck(format!("it asked for {block:?}")))?;
+    let data = t
+        .subject()
+        .bytes(&block)
+        .ok_or_else(|| Halt::Stuck(format!("it asked for {}", words::block(&block))))?;
     let (piece, begin, data) = change(block, data);
     let since = t.now();
     t.send(conn, &Message::Piece { piece, begin, data })?;
     Ok(t.closes(conn, since)?.noted())
+}
+
+/// Requests, none of which is to be `odd`.
+fn but_for(requests: &[RawBlock], odd: &[&RawBlock]) -> Finding {
+    let all = words::counted(requests.len(), "request");
+    match odd {
+        [] => Finding::holds(all),
+        [first, ..] => Finding::breaks(format!(
+            "{} of {all} are others, the first for {}",
+            odd.len(),
+            words::block(first)
+        )),
+    }
 }
 
 /// The wrong bytes for a block.
@@ -65,7 +82,7 @@ pub const CASES: &[Case] = &[
         t.await_interest(conn)?;
         let time = t.patience().min(Duration::from_secs(4));
         let asked = t.until(conn, time, |message| matches!(message, Message::Request(_)))?;
-        Ok(Finding::of(asked.is_none(), asked.map(|message| format!("{message:?}")).unwrap_or_default()))
+        Ok(Finding::of(asked.is_none(), words::came(asked.as_ref())))
     }),
     case("bep3/leech/asks", SECTION, Must, "it asks once it is unchoked", LEECH, |t| {
         let conn = t.as_seed(PLAIN)?;
@@ -85,11 +102,8 @@ pub const CASES: &[Case] = &[
             let odd = |block: &&RawBlock| {
                 block.length > BLOCK || layout.block(block.piece, block.begin, block.length).is_none()
             };
-            let odd: Vec<_> = requests.iter().filter(odd).take(3).collect();
-            Ok(Finding::of(
-                odd.is_empty(),
-                if odd.is_empty() { format!("{} requests", requests.len()) } else { format!("{odd:?}") },
-            ))
+            let odd: Vec<_> = requests.iter().filter(odd).collect();
+            Ok(but_for(&requests, &odd))
         },
     ),
     case(
@@ -101,8 +115,8 @@ pub const CASES: &[Case] = &[
         |t| {
             let (requests, _) = downloaded(t, false)?;
             let blocks = t.subject().blocks();
-            let odd: Vec<_> = requests.iter().filter(|block| !blocks.contains(block)).take(3).collect();
-            Ok(Finding::of(odd.is_empty(), if odd.is_empty() { String::new() } else { format!("{odd:?}") }))
+            let odd: Vec<_> = requests.iter().filter(|block| !blocks.contains(block)).collect();
+            Ok(but_for(&requests, &odd))
         },
     ),
     case(
@@ -125,8 +139,10 @@ pub const CASES: &[Case] = &[
             }
             let after =
                 t.heard(conn)?.iter().rev().take(50).any(|message| *message == Message::NotInterested);
-            let note = format!("{} requests, {missing} bytes not asked for", requests.len());
-            Ok(Finding::of(missing == 0 && (after || t.is_closed(conn)?), note))
+            let after = after || t.is_closed(conn)?;
+            let still = if after { "" } else { ", and it stays interested" };
+            let note = format!("{} requests, {missing} bytes not asked for{still}", requests.len());
+            Ok(Finding::of(missing == 0 && after, note))
         },
     ),
     case(
@@ -143,11 +159,11 @@ pub const CASES: &[Case] = &[
             t.send(conn, &Message::Unchoke)?;
             let time = within(t, 4);
             let served = t.serve(conn, time, |message| *message == Message::NotInterested)?;
-            let odd = served.requests.iter().find(|block| block.piece != 1 && block.piece != 4);
-            let all = served.requests.len() >= 8;
-            Ok(Finding::of(
-                odd.is_none() && all,
-                odd.map_or(format!("{} requests", served.requests.len()), |block| format!("{block:?}")),
+            let requests = served.requests;
+            let odd: Vec<_> = requests.iter().filter(|block| block.piece != 1 && block.piece != 4).collect();
+            let finding = but_for(&requests, &odd);
+            Ok(Finding { holds: finding.holds && requests.len() >= 8, ..finding }.expecting(
+                "requests for the eight blocks of the two pieces that the other has, and no others",
             ))
         },
     ),
@@ -165,9 +181,11 @@ pub const CASES: &[Case] = &[
             let time = within(t, 12);
             let since = t.now();
             let served = t.serve(conn, time, |message| *message == Message::NotInterested)?;
+            let holds = served.end == Next::Message(Message::NotInterested);
+            let asked = words::counted(served.requests.len(), "request");
             Ok(Finding {
                 after: Some(t.now() - since),
-                ..Finding::of(served.end == Next::Message(Message::NotInterested), "")
+                ..Finding::of(holds, format!("{asked}, then {}", served.end))
             })
         },
     ),
@@ -208,11 +226,11 @@ pub const CASES: &[Case] = &[
             let have =
                 t.until(other, Duration::from_secs(1), |message| matches!(message, Message::Have(_)))?;
             let reaction = if closed { Reaction::Closes } else { Reaction::Ignores };
+            let told = have.as_ref().map_or(String::new(), |have| format!(", then {}", words::message(have)));
             Ok(Finding {
                 holds: have.is_none() && spoilt > 0,
-                reaction: Some(reaction),
-                after: Some(took),
-                note: format!("{spoilt} wrong blocks were taken"),
+                note: format!("{spoilt} wrong blocks were taken{told}"),
+                ..Seen { reaction, after: took }.noted()
             })
         },
     ),
@@ -251,9 +269,8 @@ pub const CASES: &[Case] = &[
             }
             Ok(Finding {
                 holds: ended,
-                reaction: Some(reaction),
-                after: Some(took),
                 note: format!("{spoilt} wrong blocks were taken"),
+                ..Seen { reaction, after: took }.noted()
             })
         },
     ),
@@ -284,7 +301,11 @@ pub const CASES: &[Case] = &[
             let served = t.serve(good, time, |message| *message == Message::NotInterested)?;
             let again = served.requests.iter().any(|block| block.piece == piece);
             let complete = served.end == Next::Message(Message::NotInterested) || t.is_closed(good)?;
-            Ok(Finding::of(again && complete, format!("{} requests to the second", served.requests.len())))
+            let asked = words::counted(served.requests.len(), "request");
+            let which = if again { "with" } else { "without" };
+            let note =
+                format!("{asked} to the second, {which} the piece that had failed, then {}", served.end);
+            Ok(Finding::of(again && complete, note))
         },
     ),
     case(
@@ -303,7 +324,9 @@ pub const CASES: &[Case] = &[
             // Others may be asked for first.
             let time = within(t, 10);
             let served = t.serve(conn, time, |message| *message == Message::NotInterested)?;
-            Ok(Finding::of(served.requests.contains(&block), format!("{block:?}")))
+            let again = served.requests.contains(&block);
+            let whether = if again { "asked for again" } else { "not asked for again" };
+            Ok(Finding::of(again, format!("{}: {whether}", words::block(&block))))
         },
     ),
     case(
@@ -320,7 +343,7 @@ pub const CASES: &[Case] = &[
             t.read_for(conn, Duration::from_millis(700))?;
             let time = t.patience().min(Duration::from_secs(3));
             let asked = t.until(conn, time, |message| matches!(message, Message::Request(_)))?;
-            Ok(Finding::of(asked.is_none(), asked.map(|message| format!("{message:?}")).unwrap_or_default()))
+            Ok(Finding::of(asked.is_none(), words::came(asked.as_ref())))
         },
     ),
     case(
@@ -432,7 +455,11 @@ pub const CASES: &[Case] = &[
             let closed = t.is_closed(second)?;
             Ok(Finding::of(
                 cancel.is_some() || closed,
-                if cancel.is_some() { "asked of both, and cancelled" } else { "no cancel" },
+                match (&cancel, closed) {
+                    (Some(_), _) => "asked of both, and cancelled",
+                    (None, true) => "asked of both, and closed once it was complete",
+                    (None, false) => "asked of both, and not cancelled",
+                },
             ))
         },
     ),
@@ -451,7 +478,7 @@ pub const CASES: &[Case] = &[
         "bep3/sender/leech-plain",
         "BEP 3",
         Must,
-        "the same with who speaks neither BEP 6 nor BEP 10",
+        "a leech breaks no rule of conduct with who speaks neither BEP 6 nor BEP 10",
         LEECH,
         |t| {
             let (_, conn) = downloaded(t, false)?;

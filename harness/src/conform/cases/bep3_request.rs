@@ -6,8 +6,9 @@ use engine::{BLOCK, Message, RawBlock};
 
 use super::{case, conduct};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{FAST, PLAIN, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 3, peer messages: request, piece, cancel";
 const SEED: Setup = Setup::SEED;
@@ -42,9 +43,19 @@ fn maybe(t: &mut Talk<'_>, block: RawBlock) -> Outcome {
     let mut finding = seen.noted();
     if let Some(data) = data {
         finding.holds = t.subject().is_right(&block, &data) || (block.length == 0 && data.is_empty());
-        finding.note = if finding.holds { String::new() } else { "wrong bytes".to_owned() };
+        finding.note =
+            if finding.holds { String::new() } else { "other bytes than the torrent's".to_owned() };
     }
-    Ok(finding)
+    Ok(finding.expecting("the torrent's own bytes, or none"))
+}
+
+/// The block is served, to the byte.
+fn served(t: &mut Talk<'_>, reserved: [u8; 8], block: RawBlock) -> Outcome {
+    let conn = t.unchoked(reserved)?;
+    let (seen, data) = t.answer_to(conn, block)?;
+    let right = data.as_ref().is_some_and(|data| t.subject().is_right(&block, data));
+    let note = if right || data.is_none() { "" } else { "other bytes than the torrent's" };
+    Ok(Finding { holds: right, note: note.to_owned(), ..seen.noted() })
 }
 
 pub const CASES: &[Case] = &[
@@ -59,15 +70,13 @@ pub const CASES: &[Case] = &[
             let since = t.now();
             t.send(conn, &Message::Interested)?;
             let unchoke = t.until(conn, Duration::from_secs(30), |message| *message == Message::Unchoke)?;
-            Ok(Finding { after: Some(t.now() - since), ..Finding::of(unchoke.is_some(), "") })
+            let note = if unchoke.is_some() { "" } else { "no unchoke came" };
+            Ok(Finding { after: Some(t.now() - since), ..Finding::of(unchoke.is_some(), note) })
         },
     ),
     case("bep3/request/block", SECTION, Must, "a block of 16 KiB is served, to the byte", SEED, |t| {
-        let conn = t.unchoked(PLAIN)?;
         let block = t.subject().block(0);
-        let (seen, data) = t.answer_to(conn, block)?;
-        let right = data.is_some_and(|data| t.subject().is_right(&block, &data));
-        Ok(Finding { holds: right, ..seen.noted() })
+        served(t, PLAIN, block)
     }),
     case(
         "bep3/request/whole-piece",
@@ -86,10 +95,12 @@ pub const CASES: &[Case] = &[
                     Some(Message::Piece { begin, data, .. }) if begin == block.begin => {
                         bytes.extend_from_slice(&data)
                     }
-                    other => return Ok(Finding::breaks(format!("{other:?}"))),
+                    other => return Ok(Finding::breaks(words::came(other.as_ref()))),
                 }
             }
-            Ok(Finding::of(t.subject().is_piece(0, &bytes), format!("{} bytes", bytes.len())))
+            let right = t.subject().is_piece(0, &bytes);
+            let what = if right { "" } else { " of another hash" };
+            Ok(Finding::of(right, format!("{} bytes{what}", bytes.len())))
         },
     ),
     case(
@@ -99,12 +110,9 @@ pub const CASES: &[Case] = &[
         "the last block of the last piece, shorter than the others, is served",
         SEED,
         |t| {
-            let conn = t.unchoked(PLAIN)?;
             let last = t.subject().blocks().last().copied();
             let block = last.ok_or_else(|| Halt::Stuck("a torrent without blocks".to_owned()))?;
-            let (seen, data) = t.answer_to(conn, block)?;
-            let right = data.is_some_and(|data| t.subject().is_right(&block, &data));
-            Ok(Finding { holds: right, ..seen.noted() })
+            served(t, PLAIN, block)
         },
     ),
     case("bep3/request/choked", SECTION, Must, "a request while choked is not served", SEED, |t| {
@@ -125,12 +133,7 @@ pub const CASES: &[Case] = &[
             (_, true) => Reaction::Closes,
             _ => Reaction::Ignores,
         };
-        Ok(Finding {
-            holds: !served,
-            reaction: Some(reaction),
-            after: Some(t.now() - since),
-            note: String::new(),
-        })
+        Ok(Finding { holds: !served, ..Seen { reaction, after: t.now() - since }.noted() })
     }),
     case(
         "bep3/request/32k",
@@ -319,7 +322,11 @@ pub const CASES: &[Case] = &[
                 }
             }
             let note = if came == blocks { "in order" } else { "in another order" };
-            Ok(Finding::of(came.len() == blocks.len(), format!("{} of {}, {note}", came.len(), blocks.len())))
+            let finding = Finding::of(
+                came.len() == blocks.len(),
+                format!("{} of {}, {note}", came.len(), blocks.len()),
+            );
+            Ok(finding.expecting("all of them, in any order"))
         },
     ),
     case(
@@ -342,11 +349,8 @@ pub const CASES: &[Case] = &[
         "with the fast extension a block is served too",
         SEED,
         |t| {
-            let conn = t.unchoked(FAST)?;
             let block = t.subject().block(0);
-            let (seen, data) = t.answer_to(conn, block)?;
-            let right = data.is_some_and(|data| t.subject().is_right(&block, &data));
-            Ok(Finding { holds: right, ..seen.noted() })
+            served(t, FAST, block)
         },
     ),
     case(
@@ -357,7 +361,8 @@ pub const CASES: &[Case] = &[
         SEED,
         |t| {
             let conn = t.unchoked_freely()?;
-            for block in t.subject().blocks() {
+            // Of somebody's torrent, which may be large, some 30 MiB are enough.
+            for block in t.subject().blocks().into_iter().take(2000) {
                 t.send(conn, &Message::Request(block))?;
                 let within = t.patience().max(Duration::from_secs(5));
                 t.until(conn, within, |message| matches!(message, Message::Piece { .. }))?;

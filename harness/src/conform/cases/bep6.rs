@@ -7,8 +7,9 @@ use engine::{Message, RawBlock};
 
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{BOTH, Conn, EXTENDED, FAST, PLAIN, Talk};
+use crate::words;
 
 const SEED: Setup = Setup::SEED;
 const LEECH: Setup = Setup::LEECH;
@@ -33,10 +34,14 @@ fn says_pieces(t: &mut Talk<'_>) -> Outcome {
     let said = opening(t, FAST)?;
     let times = said.iter().filter(|message| is_pieces(message)).count();
     let first = said.first().is_some_and(is_pieces);
-    Ok(Finding::of(
-        times == 1 && first,
-        said.first().map(|message| format!("{message:?}")).unwrap_or_default(),
-    ))
+    let note = match (said.first(), times) {
+        (Some(message), 1) => format!("{} came first", words::message(message)),
+        (None, _) => "it said nothing".to_owned(),
+        (Some(message), _) => {
+            format!("{} came first, and it said {times} times what it has", words::message(message))
+        }
+    };
+    Ok(Finding::of(times == 1 && first, note))
 }
 
 /// A message of the extension to who has not been shown its bit.
@@ -85,7 +90,7 @@ fn each_once(answers: &[usize]) -> Finding {
         (answers.iter().filter(|&&n| n == 0).count(), answers.iter().filter(|&&n| n > 1).count());
     Finding::of(
         none == 0 && more == 0,
-        format!("of {} requests {none} were not answered, {more} twice", answers.len()),
+        format!("of {} requests {none} were not answered, {more} more than once", answers.len()),
     )
 }
 
@@ -158,7 +163,7 @@ pub const CASES: &[Case] = &[
                         | Message::AllowedFast(_)
                 )
             });
-            Ok(Finding::of(odd.is_none(), odd.map(|message| format!("{message:?}")).unwrap_or_default()))
+            Ok(Finding::of(odd.is_none(), odd.map(words::message).unwrap_or_default()))
         },
     ),
     case(
@@ -233,7 +238,7 @@ pub const CASES: &[Case] = &[
         |t| {
             let conn = t.as_seed(FAST)?;
             let block = t.await_request(conn)?;
-            Ok(Finding::holds(format!("{block:?}")))
+            Ok(Finding::holds(format!("it asked for {}", words::block(&block))))
         },
     ),
     case(
@@ -265,7 +270,7 @@ pub const CASES: &[Case] = &[
                 None if t.is_closed(conn)? => Reaction::Closes,
                 None => Reaction::Silent,
             };
-            Ok(crate::conform::case::Seen { reaction, after: t.now() - since }.one_of(&[Reaction::Rejects]))
+            Ok(Seen { reaction, after: t.now() - since }.one_of(&[Reaction::Rejects]))
         },
     ),
     case(
@@ -404,7 +409,7 @@ pub const CASES: &[Case] = &[
         "bep6/piece/never-asked-unchoked",
         "BEP 6, modified semantics",
         Must,
-        "the same while it is unchoked",
+        "it closes on a piece that it never asked for, while we have it unchoked",
         LEECH,
         |t| {
             let conn = t.as_seed(FAST)?;
@@ -448,7 +453,9 @@ pub const CASES: &[Case] = &[
                 allowed_fast(ours, hash, &layout, set.len()).into_iter().map(|piece| piece.get()).collect();
             set.sort_unstable();
             due.sort_unstable();
-            Ok(Finding::of(set == due, format!("{set:?}")))
+            let finding = Finding::of(set == due, format!("pieces {}", words::list(&set)));
+            Ok(finding
+                .expecting(format!("the canonical set for our address {ours}: pieces {}", words::list(due))))
         },
     ),
     case(
@@ -472,7 +479,7 @@ pub const CASES: &[Case] = &[
                 Some(_) => Reaction::Rejects,
                 None => Reaction::Silent,
             };
-            Ok(crate::conform::case::Seen { reaction, after: t.now() - since }.noted())
+            Ok(Seen { reaction, after: t.now() - since }.noted())
         },
     ),
     case(
@@ -484,7 +491,12 @@ pub const CASES: &[Case] = &[
         |t| {
             let conn = t.meet(FAST)?;
             let asked = asks_choked(t, conn, &[Message::HaveAll, Message::AllowedFast(3)])?;
-            Ok(Finding::of(asked.iter().all(|block| block.piece == 3), format!("{} requests", asked.len())))
+            let odd = asked.iter().find(|block| block.piece != 3);
+            let note = odd.map_or_else(
+                || words::counted(asked.len(), "request"),
+                |block| format!("a request for {}", words::block(block)),
+            );
+            Ok(Finding::of(odd.is_none(), note).expecting("no request for a piece but that, piece 3"))
         },
     ),
     case(
@@ -498,7 +510,8 @@ pub const CASES: &[Case] = &[
             let asked =
                 asks_choked(t, conn, &[Message::HaveAll, Message::AllowedFast(1), Message::AllowedFast(2)])?;
             let odd = asked.iter().find(|block| block.piece != 1 && block.piece != 2);
-            Ok(Finding::of(odd.is_none(), odd.map(|block| format!("{block:?}")).unwrap_or_default()))
+            let note = odd.map(|block| format!("a request for {}", words::block(block)));
+            Ok(Finding::of(odd.is_none(), note.unwrap_or_default()))
         },
     ),
     case(
@@ -510,10 +523,8 @@ pub const CASES: &[Case] = &[
         |t| {
             let conn = t.meet(FAST)?;
             let asked = asks_choked(t, conn, &[Message::HaveNone, Message::AllowedFast(3)])?;
-            Ok(Finding::of(
-                asked.is_empty(),
-                asked.first().map(|block| format!("{block:?}")).unwrap_or_default(),
-            ))
+            let note = asked.first().map(|block| format!("a request for {}", words::block(block)));
+            Ok(Finding::of(asked.is_empty(), note.unwrap_or_default()))
         },
     ),
     case(

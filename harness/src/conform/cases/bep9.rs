@@ -11,6 +11,7 @@ use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{BOTH, Conn, EXTENDED, Next, Talk};
+use crate::words;
 
 const SECTION: &str = "BEP 9, extension messages";
 const SEED: Setup = Setup::SEED;
@@ -101,7 +102,9 @@ fn wanted(t: &mut Talk<'_>, size: u32) -> Result<(Conn, u8, u32), Halt> {
     let within = t.patience().max(Duration::from_secs(12));
     match next(t, conn, within)? {
         Some(MetadataMessage::Request { piece }) => Ok((conn, id, piece)),
-        other => Err(Halt::Stuck(format!("it did not ask for the metadata: {other:?}"))),
+        other => {
+            Err(Halt::Stuck(format!("it did not ask for the metadata: {}", words::metadata(other.as_ref()))))
+        }
     }
 }
 
@@ -146,7 +149,8 @@ fn odd_size(t: &mut Talk<'_>, size: &str) -> Outcome {
     let grown = t.arm().memory().zip(before).map(|(now, before)| now.saturating_sub(before));
     let holds = grown.is_none_or(|grown| grown < 64 << 20);
     let note = grown.map(|grown| format!("{} KiB more in memory", grown >> 10)).unwrap_or_default();
-    Ok(Finding { holds, note, ..Seen { reaction, after: t.now() - since }.noted() })
+    let finding = Finding { holds, note, ..Seen { reaction, after: t.now() - since }.noted() };
+    Ok(finding.expecting("less than 64 MiB more in memory"))
 }
 
 pub const CASES: &[Case] = &[
@@ -167,7 +171,8 @@ pub const CASES: &[Case] = &[
                 (Some(_), None) => "without a size".to_owned(),
                 (None, _) => "not offered".to_owned(),
             };
-            Ok(Finding::of(right, note))
+            let due = t.subject().metainfo.info.len();
+            Ok(Finding::of(right, note).expecting(format!("a size of {due} bytes, if one is said")))
         },
     ),
     case(
@@ -196,13 +201,16 @@ pub const CASES: &[Case] = &[
                     Some(MetadataMessage::Reject { piece: given }) if given == piece => {
                         return Ok(Finding::holds("it rejects"));
                     }
-                    other => return Ok(Finding::breaks(format!("piece {piece}: {other:?}"))),
+                    other => {
+                        let said = words::metadata(other.as_ref());
+                        return Ok(Finding::breaks(format!("asked for metadata piece {piece}: {said}")));
+                    }
                 }
             }
-            Ok(Finding::of(
-                InfoHash::of(&whole) == t.subject().metainfo.info_hash,
-                format!("{} bytes", whole.len()),
-            ))
+            let hash = InfoHash::of(&whole);
+            let right = hash == t.subject().metainfo.info_hash;
+            let what = if right { String::new() } else { format!(" that hash to {hash}") };
+            Ok(Finding::of(right, format!("{} bytes{what}", whole.len())))
         },
     ),
     case(
@@ -217,7 +225,9 @@ pub const CASES: &[Case] = &[
             let within = t.patience().max(Duration::from_secs(4));
             let answer = t.until(conn, within, |message| matches!(message, Message::Extended { id: 1.., payload } if payload.starts_with(b"d8:msg_type")))?;
             match answer {
-                Some(Message::Extended { id, .. }) => Ok(Finding::of(id == OURS, format!("id {id}"))),
+                Some(Message::Extended { id, .. }) => {
+                    Ok(Finding::of(id == OURS, format!("an answer under id {id}, where we gave {OURS}")))
+                }
                 _ => Ok(Finding::breaks("no answer")),
             }
         },
@@ -371,7 +381,8 @@ pub const CASES: &[Case] = &[
         |t| {
             let (conn, id) = open(t, None)?;
             let answer = ask(t, conn, id, 0)?;
-            Ok(Finding::of(answer == Some(MetadataMessage::Reject { piece: 0 }), format!("{answer:?}")))
+            let rejected = answer == Some(MetadataMessage::Reject { piece: 0 });
+            Ok(Finding::of(rejected, words::metadata(answer.as_ref())))
         },
     ),
     case(
@@ -402,7 +413,10 @@ pub const CASES: &[Case] = &[
                 t.until(conn, Duration::from_secs(1), |message| *message == Message::Interested)?;
             Ok(Finding {
                 holds: interested.is_none(),
-                note: format!("{given} pieces were taken"),
+                note: match interested {
+                    Some(_) => format!("{given} pieces were taken, and then it was interested"),
+                    None => format!("{given} pieces were taken"),
+                },
                 ..Seen { reaction, after: t.now() - since }.noted()
             })
         },

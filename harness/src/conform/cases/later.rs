@@ -6,8 +6,9 @@ use engine::Message;
 
 use super::case;
 use crate::conform::case::Requirement::{May, Must, Robust};
-use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Setup};
+use crate::conform::case::{Case, Finding, Halt, Outcome, Reaction, Seen, Setup};
 use crate::conform::talk::{Conn, EXTENDED, PLAIN, Talk};
+use crate::words;
 
 const HASHES: &str = "BEP 52, upgrade path and hash messages";
 const DONTHAVE: &str = "BEP 54, lt_donthave";
@@ -73,7 +74,7 @@ pub const CASES: &[Case] = &[
             (_, true) => Reaction::Closes,
             _ => Reaction::Silent,
         };
-        Ok(crate::conform::case::Seen { reaction, after: t.now() - since }.noted())
+        Ok(Seen { reaction, after: t.now() - since }.noted())
     }),
     case(
         "bep52/hash-request/unknown-root",
@@ -141,7 +142,8 @@ pub const CASES: &[Case] = &[
             let time = t.patience().max(Duration::from_secs(3));
             let served = t.serve(conn, time, |message| *message == Message::NotInterested)?;
             let odd = served.requests.iter().find(|block| block.piece != 0);
-            Ok(Finding::of(odd.is_none(), odd.map(|block| format!("{block:?}")).unwrap_or_default()))
+            let note = odd.map(|block| format!("a request for {}", words::block(block)));
+            Ok(Finding::of(odd.is_none(), note.unwrap_or_default()))
         },
     ),
     case("bep54/short", DONTHAVE, Robust, "a message of 3 bytes", LEECH, |t| odd_donthave(t, &[0; 3])),

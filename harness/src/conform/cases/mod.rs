@@ -14,6 +14,11 @@ mod bep9;
 mod later;
 mod tracker;
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::arm::Asked;
 use super::case::{Case, Finding, Outcome, Requirement, Setup};
 use super::talk::{Conn, Talk};
 use crate::conduct::{Breach, Rule};
@@ -40,7 +45,9 @@ pub fn all() -> Vec<Case> {
 
 /// Where a case is among all; after them if it is none of them.
 pub fn place(id: &str) -> usize {
-    all().iter().position(|case| case.id == id).unwrap_or(usize::MAX)
+    static PLACES: LazyLock<BTreeMap<&str, usize>> =
+        LazyLock::new(|| all().iter().enumerate().map(|(at, case)| (case.id, at)).collect());
+    PLACES.get(id).copied().unwrap_or(usize::MAX)
 }
 
 /// What a target has broken on a connection: of the rules that the specification states, or of good manners.
@@ -60,6 +67,15 @@ fn conduct(t: &mut Talk<'_>, conn: Conn, binding: bool) -> Outcome {
         t.breaches(conn)?.into_iter().filter(|breach| manners(breach) != binding).collect();
     let texts = breaches.iter().take(3).map(|breach| format!("{} ({})", breach.rule, breach.by));
     Ok(Finding::of(breaches.is_empty(), texts.collect::<Vec<_>>().join("; ")))
+}
+
+/// A tracker's reply that names nobody.
+const NOBODY: &[u8] = b"d8:intervali1800e5:peers0:e";
+
+/// The next question to a tracker of ours before this time is over.
+fn asked_by(t: &mut Talk<'_>, end: Duration) -> Option<Asked> {
+    let left = end.saturating_sub(t.now());
+    t.arm().asked(left)
 }
 
 /// A line of a table.

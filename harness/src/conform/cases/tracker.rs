@@ -6,11 +6,12 @@ use engine::tracker::request::Event;
 use engine::tracker::{AnnounceReply, AnnounceRequest};
 use engine::{Message, PeerId};
 
-use super::{case, last};
+use super::{NOBODY, asked_by, case, last};
 use crate::conform::arm::{Answer, Asked, Question};
 use crate::conform::case::Requirement::{May, Must, Robust, Should};
 use crate::conform::case::{Case, Finding, Halt, Outcome, Setup, Tracking};
 use crate::conform::talk::{PLAIN, Talk};
+use crate::words;
 
 const ANNOUNCE: &str = "BEP 3, trackers: the announce";
 const REPLY: &str = "BEP 3, trackers: the reply";
@@ -20,9 +21,8 @@ const LEECH: Setup = Setup::LEECH.tracking(ONE);
 const SEED: Setup = Setup::SEED.tracking(ONE);
 /// One that is to dial whom the tracker names.
 const TOLD: Setup = LEECH.dials();
-/// A reply that names nobody.
-const NOBODY: &[u8] = b"d8:intervali1800e5:peers0:e";
-
+/// Within such a time a client that waits for an answer does not turn to another tracker.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// How long a client may take until its first announce.
 const FIRST: Duration = Duration::from_secs(20);
 
@@ -88,15 +88,13 @@ fn odd(t: &mut Talk<'_>, answer: Answer) -> Outcome {
     let end = t.now() + t.patience().max(Duration::from_secs(4));
     let mut again = 0;
     while again < 100 {
-        let left = end.saturating_sub(t.now());
-        let Some(asked) = t.arm().asked(left) else { break };
+        let Some(asked) = asked_by(t, end) else { break };
         t.answer(&asked, Answer::Body(NOBODY.to_vec()))?;
         again += 1;
     }
-    Ok(Finding::of(
-        again < 20,
-        format!("asked again {again} times in {} s", t.patience().max(Duration::from_secs(4)).as_secs()),
-    ))
+    let time = words::time(t.patience().max(Duration::from_secs(4)));
+    Ok(Finding::of(again < 20, format!("asked again {again} times in {time}"))
+        .expecting("that it asks again less than 20 times"))
 }
 
 fn odd_body(t: &mut Talk<'_>, body: &[u8]) -> Outcome {
@@ -119,8 +117,7 @@ fn complete(t: &mut Talk<'_>) -> Result<(), Halt> {
 fn until(t: &mut Talk<'_>, event: Event, time: Duration) -> Result<Option<AnnounceRequest>, Halt> {
     let end = t.now() + time;
     loop {
-        let left = end.saturating_sub(t.now());
-        let Some(asked) = t.arm().asked(left) else { return Ok(None) };
+        let Some(asked) = asked_by(t, end) else { return Ok(None) };
         t.answer(&asked, Answer::Body(NOBODY.to_vec()))?;
         let request = read(&asked)?;
         if request.event == event {
@@ -156,7 +153,7 @@ pub const CASES: &[Case] = &[
         |t| {
             let asked = first(t)?;
             let request = read(&asked)?;
-            Ok(Finding::of(request.event == Event::Started, format!("{:?}", request.event)))
+            Ok(Finding::of(request.event == Event::Started, words::event(request.event)))
         },
     ),
     case("tracker/announce/seed-left", ANNOUNCE, Must, "a seed has nothing left", SEED, |t| {
@@ -174,7 +171,8 @@ pub const CASES: &[Case] = &[
             first(t)?;
             let time = t.patience().max(Duration::from_secs(5));
             let completed = until(t, Event::Completed, time)?;
-            Ok(Finding::of(completed.is_none(), ""))
+            let said = if completed.is_some() { "it said completed" } else { "it did not say so" };
+            Ok(Finding::of(completed.is_none(), said))
         },
     ),
     case("tracker/announce/peer-id", ANNOUNCE, Should, "the peer id is that of its handshakes", LEECH, |t| {
@@ -182,8 +180,10 @@ pub const CASES: &[Case] = &[
         let request = read(&asked)?;
         let conn = t.meet(PLAIN)?;
         let theirs = t.theirs(conn)?.map(|theirs| theirs.peer_id);
-        let shown = |id: &PeerId| String::from_utf8_lossy(&id.0).escape_default().to_string();
-        Ok(Finding::of(theirs == Some(request.peer_id), shown(&request.peer_id)))
+        let shown = |id: Option<PeerId>| id.map_or("none".to_owned(), |id| words::peer_id(&id));
+        let (same, said) = (theirs == Some(request.peer_id), words::peer_id(&request.peer_id));
+        let note = if same { said } else { format!("{said} to the tracker, {} to us", shown(theirs)) };
+        Ok(Finding::of(same, note))
     }),
     case("tracker/announce/compact", "BEP 23", May, "whether the compact form is asked for", LEECH, |t| {
         let asked = first(t)?;
@@ -198,7 +198,7 @@ pub const CASES: &[Case] = &[
         |t| {
             let asked = first(t)?;
             let key = value(query(&asked)?, "key");
-            Ok(Finding::of(key.is_some(), key.unwrap_or_default()))
+            Ok(Finding::of(key.is_some(), key.map_or("no key".to_owned(), |key| format!("key={key}"))))
         },
     ),
     case("tracker/announce/numwant", ANNOUNCE, May, "how many peers are asked for", LEECH, |t| {
@@ -217,7 +217,8 @@ pub const CASES: &[Case] = &[
             let fits =
                 |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"%-_.~!*'()$+,".contains(&b));
             let both = [value(query, "info_hash"), value(query, "peer_id")];
-            Ok(Finding::of(both.iter().all(|value| value.is_some_and(fits)), both[0].unwrap_or_default()))
+            let note = both.map(|value| value.unwrap_or("(not said)")).join(", ");
+            Ok(Finding::of(both.iter().all(|value| value.is_some_and(fits)), note))
         },
     ),
     case(
@@ -235,9 +236,10 @@ pub const CASES: &[Case] = &[
             };
             let time = t.patience().max(Duration::from_secs(3));
             let again = until(t, Event::Completed, time)?;
+            let twice = if again.is_some() { ", and said again" } else { "" };
             Ok(Finding::of(
                 again.is_none() && request.left == 0,
-                format!("left={}, downloaded={}", request.left, request.downloaded),
+                format!("left={}, downloaded={}{twice}", request.left, request.downloaded),
             ))
         },
     ),
@@ -247,7 +249,9 @@ pub const CASES: &[Case] = &[
         t.sleep(Duration::from_secs(1));
         t.arm().stop().map_err(|not| Halt::Skip(not.0))?;
         let stopped = until(t, Event::Stopped, Duration::from_secs(12))?;
-        Ok(Finding::of(stopped.is_some(), ""))
+        let note =
+            if stopped.is_some() { words::event(Event::Stopped) } else { "no event=stopped within 12 s" };
+        Ok(Finding::of(stopped.is_some(), note))
     })),
     case("tracker/announce/waits", REPLY, Should, "it waits for the interval of half an hour", LEECH, |t| {
         first(t)?;
@@ -350,12 +354,22 @@ pub const CASES: &[Case] = &[
         LEECH,
         |t| odd_body(t, b"d8:intervali0e5:peers0:e"),
     ),
-    case("tracker/interval/negative", REPLY, Robust, "nor does one of -1", LEECH, |t| {
-        odd_body(t, b"d8:intervali-1e5:peers0:e")
-    }),
-    case("tracker/interval/1", REPLY, Robust, "nor does one of 1", LEECH, |t| {
-        odd_body(t, b"d8:intervali1e5:peers0:e")
-    }),
+    case(
+        "tracker/interval/negative",
+        REPLY,
+        Robust,
+        "an interval of -1 does not make it ask without pause",
+        LEECH,
+        |t| odd_body(t, b"d8:intervali-1e5:peers0:e"),
+    ),
+    case(
+        "tracker/interval/1",
+        REPLY,
+        Robust,
+        "an interval of 1 does not make it ask without pause",
+        LEECH,
+        |t| odd_body(t, b"d8:intervali1e5:peers0:e"),
+    ),
     case("tracker/interval/2-to-62", REPLY, Robust, "an interval of 2^62", LEECH, |t| {
         odd_body(t, b"d8:intervali4611686018427387904e5:peers0:e")
     }),
@@ -473,20 +487,18 @@ pub const CASES: &[Case] = &[
         "bep12/next-tier",
         TIERS,
         Must,
-        "when the first tier fails the second is asked",
+        "when one tier fails the other is asked",
         Setup::LEECH.tracking(Tracking::Http(&[1, 1])),
         |t| {
             let asked = t.asked(FIRST)?;
             t.answer(&asked, Answer::Body(b"no".to_vec()))?;
             let end = t.now() + t.patience().max(Duration::from_secs(20));
             loop {
-                let left = end.saturating_sub(t.now());
-                let Some(next) = t.arm().asked(left) else { return Ok(Finding::breaks("it was not")) };
+                let Some(next) = asked_by(t, end) else { return Ok(Finding::breaks("no other was asked")) };
                 if next.tracker != asked.tracker {
-                    return Ok(Finding {
-                        after: Some(next.at - asked.at),
-                        ..Finding::of(asked.tracker == 0, "")
-                    });
+                    // Which was the first is the case before this one's.
+                    let note = format!("tracker {}, then {}", asked.tracker + 1, next.tracker + 1);
+                    return Ok(Finding { after: Some(next.at - asked.at), ..Finding::holds(note) });
                 }
                 t.answer(&next, Answer::Body(b"no".to_vec()))?;
             }
@@ -514,10 +526,18 @@ pub const CASES: &[Case] = &[
             t.sleep(Duration::from_secs(1));
             t.arm().stop().map_err(|not| Halt::Skip(not.0))?;
             let stopped = t.asked(Duration::from_secs(12))?;
-            Ok(Finding::of(
-                stopped.tracker == worked,
-                format!("tracker {}, where {} had answered", stopped.tracker + 1, worked + 1),
-            ))
+            // Who asks all at once asks that one first by chance.
+            let other = t.arm().asked(AT_ONCE).filter(|other| other.tracker != stopped.tracker);
+            let order = match &other {
+                Some(other) => format!(
+                    "tracker {} and, without waiting for it, {}",
+                    stopped.tracker + 1,
+                    other.tracker + 1
+                ),
+                None => format!("tracker {}", stopped.tracker + 1),
+            };
+            let holds = stopped.tracker == worked && other.is_none();
+            Ok(Finding::of(holds, format!("{order}, where {} had answered", worked + 1)))
         },
     )),
     case(
@@ -530,7 +550,9 @@ pub const CASES: &[Case] = &[
             let asked = first(t)?;
             let time = t.patience().max(Duration::from_secs(4));
             let other = t.arm().asked(time);
-            Ok(Finding::of(other.is_none_or(|other| other.tracker == asked.tracker), ""))
+            let other = other.map(|other| other.tracker).filter(|other| *other != asked.tracker);
+            let then = other.map_or(String::new(), |other| format!(", and tracker {}", other + 1));
+            Ok(Finding::of(other.is_none(), format!("tracker {}{then}", asked.tracker + 1)))
         },
     ),
 ];

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{escaped, group, rows, seen};
+use super::{escaped, sections, seen};
+use crate::conform::run::Result;
 use crate::conform::suite::Report;
 
 const STYLE: &str = "body{font:14px/1.4 sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -18,45 +19,48 @@ pub fn html(reports: &[Report]) -> String {
     );
     // Writing to a string cannot fail.
     for report in reports {
-        let _ = writeln!(out, "<p><b>{}</b>: {}</p>", escaped(&report.title()), escaped(&report.summary()));
-    }
-    let mut section = "";
-    for row in rows(reports) {
-        if group(&row.id) != section {
-            if !section.is_empty() {
-                out.push_str("</table>\n");
-            }
-            section = group(&row.id);
-            let _ = write!(out, "<h2>{section}: {}</h2>\n<table><tr><th>case<th>", escaped(&row.section));
-            for report in reports {
-                let _ = write!(out, "<th>{}", escaped(&report.title()));
-            }
-            out.push('\n');
+        let _ = write!(out, "<p><b>{}</b>: {}", escaped(&report.title()), escaped(&report.summary()));
+        for made in &report.made {
+            let (date, by, options) = (escaped(&made.date), escaped(&made.by), escaped(&made.options));
+            let _ = write!(out, "<br><small>{date}, swarmlab {by}, <code>{options}</code></small>");
         }
-        let _ = write!(
-            out,
-            "<tr><td><code>{}</code><br><small>{}</small><td>{}",
-            row.id,
-            escaped(&row.description),
-            row.requirement
-        );
+        out.push_str("</p>\n");
+    }
+    for section in sections(reports) {
+        let (name, about) = (escaped(section.name), escaped(section.about));
+        let _ = write!(out, "<h2>{name}: {about}</h2>\n<table><tr><th>case<th>");
         for report in reports {
-            let result = report.results.iter().find(|result| result.id == row.id);
-            let _ = match result {
-                Some(result) => write!(
-                    out,
-                    "<td class=\"{0}\">{0}<br><small>{1}</small>",
-                    result.verdict.to_string().to_lowercase(),
-                    escaped(&seen(result))
-                ),
-                None => write!(out, "<td>"),
-            };
+            let _ = write!(out, "<th>{}", escaped(&report.title()));
         }
         out.push('\n');
-    }
-    if !section.is_empty() {
+        for row in section.rows {
+            table_row(&mut out, row, reports);
+        }
         out.push_str("</table>\n");
     }
     out.push_str("</html>\n");
     out
+}
+
+fn table_row(out: &mut String, row: &Result, reports: &[Report]) {
+    let _ = write!(
+        out,
+        "<tr><td><code>{}</code><br><small>{}</small><td>{}",
+        escaped(&row.id),
+        escaped(&row.description),
+        row.requirement
+    );
+    for report in reports {
+        let result = report.results.iter().find(|result| result.id == row.id);
+        let _ = match result {
+            Some(result) => write!(
+                out,
+                "<td class=\"{0}\">{0}<br><small>{1}</small>",
+                result.verdict.to_string().to_lowercase(),
+                escaped(&seen(result))
+            ),
+            None => write!(out, "<td>"),
+        };
+    }
+    out.push('\n');
 }

@@ -37,7 +37,10 @@ pub fn junit(reports: &[Report]) -> String {
                     "><failure type=\"{verdict}\" message=\"{}\">{said}</failure></testcase>",
                     escaped(&result.description)
                 ),
-                verdict => writeln!(out, "><system-out>{verdict} {said}</system-out></testcase>"),
+                verdict => {
+                    let said = if said.is_empty() { said } else { format!(": {said}") };
+                    writeln!(out, "><system-out>{verdict}{said}</system-out></testcase>")
+                }
             };
         }
         out.push_str("  </testsuite>\n");

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{group, rows, seen};
+use super::{sections, seen, shortened};
 use crate::conform::case::Verdict;
 use crate::conform::run::Result;
-use crate::conform::suite::Report;
+use crate::conform::suite::{Made, Report};
 
 /// A cell: the verdict, and what was done where that is left open.
 fn cell(result: Option<&Result>) -> String {
@@ -13,6 +13,7 @@ fn cell(result: Option<&Result>) -> String {
     let did = result.reaction.map(|reaction| reaction.to_string());
     match result.verdict {
         Verdict::Pass => "pass".to_owned(),
+        Verdict::Info if did.is_none() && !result.note.is_empty() => shortened(&result.note, 200),
         Verdict::Info => did.unwrap_or_else(|| seen(result)),
         Verdict::Skip => "–".to_owned(),
         verdict => format!("**{verdict}**"),
@@ -45,7 +46,21 @@ pub fn markdown(reports: &[Report]) -> String {
          **CRASH**, **HANG**: the client did not live through it; **STUCK**: the case did not come to its point; –: \
          not applicable. Where the specification leaves a choice the cell says what was done.\n\n",
     );
-    out.push_str("| client | cases | passed | noted | warn | FAIL | CRASH | HANG | STUCK | skipped |\n");
+    out.push_str("| client | date | options |\n| --- | --- | --- |\n");
+    for report in reports {
+        let of = |part: fn(&Made) -> &str, code: bool| {
+            let mut parts: Vec<String> = report.made.iter().map(|made| safe(part(made))).collect();
+            parts.dedup();
+            let parts = parts.iter().filter(|part| !part.is_empty());
+            parts
+                .map(|part| if code { format!("`{part}`") } else { part.clone() })
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let (date, options) = (of(|made| &made.date, false), of(|made| &made.options, true));
+        let _ = writeln!(out, "| {} | {date} | {options} |", safe(&report.title()));
+    }
+    out.push_str("\n| client | cases | passed | noted | warn | FAIL | CRASH | HANG | STUCK | skipped |\n");
     out.push_str("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n");
     for report in reports {
         let _ = write!(out, "| {} | {} ", safe(&report.title()), report.results.len());
@@ -63,24 +78,23 @@ pub fn markdown(reports: &[Report]) -> String {
         }
         out.push_str("|\n");
     }
-    let mut section = "";
-    for row in rows(reports) {
-        if group(&row.id) != section {
-            section = group(&row.id);
-            let _ = write!(out, "\n## {section}: {}\n\n| case | |", row.section);
+    for section in sections(reports) {
+        let _ = write!(out, "\n## {}: {}\n\n| case | |", safe(section.name), safe(section.about));
+        for report in reports {
+            let _ = write!(out, " {} |", safe(&report.client));
+        }
+        out.push_str("\n| --- | --- |");
+        out.push_str(&" --- |".repeat(reports.len()));
+        out.push('\n');
+        for row in section.rows {
+            let _ =
+                write!(out, "| `{}`<br>{} | {} |", safe(&row.id), safe(&row.description), row.requirement);
             for report in reports {
-                let _ = write!(out, " {} |", safe(&report.client));
+                let result = report.results.iter().find(|result| result.id == row.id);
+                let _ = write!(out, " {} |", safe(&cell(result)));
             }
-            out.push_str("\n| --- | --- |");
-            out.push_str(&" --- |".repeat(reports.len()));
             out.push('\n');
         }
-        let _ = write!(out, "| `{}`<br>{} | {} |", row.id, safe(&row.description), row.requirement);
-        for report in reports {
-            let result = report.results.iter().find(|result| result.id == row.id);
-            let _ = write!(out, " {} |", safe(&cell(result)));
-        }
-        out.push('\n');
     }
     out.push_str("\n## What was broken\n");
     for report in reports {

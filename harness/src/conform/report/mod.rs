@@ -8,13 +8,20 @@ mod text;
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use text::{line, text};
+pub use text::{ending, line};
 
+use std::collections::BTreeMap;
+
+use super::case::Verdict;
 use super::run::Result;
 use super::suite::Report;
 
 /// What is shown of a result in a few words: the reaction, when, and a note.
 fn seen(result: &Result) -> String {
+    // Of what breaks a requirement the note says all.
+    if matches!(result.verdict, Verdict::Fail | Verdict::Warn) {
+        return shortened(&result.note, 500);
+    }
     let mut words = Vec::new();
     if let Some(reaction) = result.reaction {
         words.push(reaction.to_string());
@@ -22,7 +29,7 @@ fn seen(result: &Result) -> String {
     if let Some(after) = result.after.filter(|after| *after >= 0.0005) {
         words.push(format!("after {after:.3} s"));
     }
-    let note: String = result.note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let note = shortened(&result.note, 200);
     if !note.is_empty() {
         words.push(match words.is_empty() {
             true => note,
@@ -30,6 +37,15 @@ fn seen(result: &Result) -> String {
         });
     }
     words.join(" ")
+}
+
+/// Text in one line, of so many characters at most.
+fn shortened(text: &str, most: usize) -> String {
+    let mut out: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    if out.len() < text.len() {
+        out.push_str(" …");
+    }
+    out
 }
 
 /// The part of an id that cases are shown under.
@@ -53,16 +69,28 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// The cases that any of the reports has, in the order of the first that has them all.
-fn rows(reports: &[Report]) -> Vec<&Result> {
-    let mut rows: Vec<&Result> = Vec::new();
+/// A section: its name, what it is about, and a result of each of its cases.
+struct Section<'a> {
+    name: &'a str,
+    about: &'a str,
+    rows: Vec<&'a Result>,
+}
+
+/// The cases that any of the reports has, in sections: each once, where its first case stands.
+fn sections(reports: &[Report]) -> Vec<Section<'_>> {
+    let mut rows: BTreeMap<(usize, &str), &Result> = BTreeMap::new();
     for result in reports.iter().flat_map(|report| &report.results) {
-        if !rows.iter().any(|row| row.id == result.id) {
-            rows.push(result);
+        rows.entry((super::cases::place(&result.id), &result.id)).or_insert(result);
+    }
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for row in rows.into_values() {
+        let name = group(&row.id);
+        match sections.iter_mut().find(|section| section.name == name) {
+            Some(section) => section.rows.push(row),
+            None => sections.push(Section { name, about: &row.section, rows: vec![row] }),
         }
     }
-    rows.sort_by_key(|row| super::cases::place(&row.id));
-    rows
+    sections
 }
 
 /// JSON: a list of reports.

@@ -1,8 +1,8 @@
-//! For a terminal, section by section.
+//! For a terminal: a line for each case, and at the end what failed, with the sums.
 
 use std::fmt::Write as _;
 
-use super::{group, seen};
+use super::seen;
 use crate::conform::run::Result;
 use crate::conform::suite::Report;
 
@@ -13,26 +13,27 @@ pub fn line(result: &Result) -> String {
     format!("{:<5}  {:<6}  {}{seen}", result.verdict, result.requirement, result.id)
 }
 
-/// All of a run: every section with its cases, then what failed, then the sums.
-pub fn text(report: &Report) -> String {
-    let mut out = format!("{}\n", report.title());
-    let mut section = "";
-    // Writing to a string cannot fail.
-    for result in &report.results {
-        if group(&result.id) != section {
-            section = group(&result.id);
-            let _ = write!(out, "\n{section}: {}\n", result.section);
-        }
-        let _ = writeln!(out, "  {}", line(result));
-    }
+/// What failed, and the sums.
+pub fn ending(report: &Report) -> String {
+    let mut out = String::new();
     let bad = report.results.iter().filter(|result| result.verdict.is_failure(result.requirement));
     let bad: Vec<&Result> = bad.collect();
+    // Writing to a string cannot fail.
     if !bad.is_empty() {
-        out.push_str("\nFailures\n");
+        out.push_str("Failures\n");
         for result in bad {
-            let _ = writeln!(out, "  {}: {} ({})", result.id, result.description, seen(result));
+            let _ = writeln!(out, "  {}  {} ({})", result.verdict, result.id, result.section);
+            match seen(result).split_once("; seen: ") {
+                Some((expected, seen)) => {
+                    let _ = writeln!(out, "    {expected}\n    seen: {seen}");
+                }
+                None => {
+                    let _ = writeln!(out, "    required: {}\n    {}", result.description, seen(result));
+                }
+            }
         }
+        out.push('\n');
     }
-    let _ = write!(out, "\n{}\n", report.summary());
+    let _ = writeln!(out, "{}: {}", report.title(), report.summary());
     out
 }
