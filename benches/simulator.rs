@@ -13,7 +13,7 @@ use engine::rng::below;
 use engine::{BLOCK, Seed};
 use simulator::bench::{BusyUplink, Calendar};
 use simulator::network::downlink::{Downlink, serialisation};
-use simulator::network::flow::{Cap, Flow};
+use simulator::network::flow::{Cap, Departure, Flow};
 use simulator::network::latency::between;
 use simulator::spec::{Latency, Transport};
 
@@ -50,9 +50,9 @@ fn flow(criterion: &mut Criterion) {
         bencher.iter_batched_ref(
             Flow::default,
             |flow| {
-                let mut out = 0;
+                let mut out = Departure { last: 0, ready_at: 0 };
                 for _ in 0..61 {
-                    let start = flow.ready_at().max(out);
+                    let start = out.ready_at.max(out.last);
                     let finish = start + serialisation(SIZE, RATE);
                     out = flow.depart(black_box(&cap), Duration::from_millis(80), start, finish, SIZE);
                 }
