@@ -328,6 +328,15 @@ pub struct Bench {
     /// Make a part of a sweep's runs, and print their digests: what a process side by side does
     #[arg(long, value_name = "K/M", requires = "sweep", hide = true)]
     pub part: Option<Part>,
+    /// Connections that each peer may have
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "40")]
+    pub connections: u32,
+    /// Measure nothing: draw the lines of --json that this file has into a folder
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["peers", "sweep", "json", "content"])]
+    pub draw: Option<PathBuf>,
+    /// The folder that --draw draws into
+    #[arg(long, value_name = "DIR", requires = "draw")]
+    pub out: Option<PathBuf>,
     /// Leave out the bare loop that the cost is held against
     #[arg(long)]
     pub no_floor: bool,

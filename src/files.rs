@@ -246,7 +246,7 @@ mod tests {
             part.runs[0].peers_file = Some(name.to_owned());
             fs::write(folder.path().join(RECORD), part.to_json().unwrap()).unwrap();
             let error = read_record(folder.path()).unwrap_err();
-        let error = format!("{error:?}");
+            let error = format!("{error:?}");
             assert!(error.contains("is not called after its digest"), "{error}");
         }
     }

@@ -68,12 +68,18 @@ pub fn write(record: &Record, dir: &Path) -> Result<Vec<PathBuf>, Error> {
     put("runs.csv".to_owned(), &csv::runs(record)?)?;
     put("summary.csv".to_owned(), &csv::summary(record)?)?;
     for (name, chart) in chart_names(record).into_iter().zip(&record.charts) {
-        let figure = charts::figure(record, chart);
-        let failed = |reason| Error::Draw { name: name.clone(), reason };
-        put(format!("{name}.svg"), charts::render::svg(&figure).map_err(failed)?.as_bytes())?;
-        put(format!("{name}.png"), &charts::render::png(&figure).map_err(failed)?)?;
+        paths.extend(draw(&charts::figure(record, chart), &name, dir)?);
     }
     Ok(paths)
+}
+
+/// Draws a figure into `dir`, which is there, as `name.svg` and `name.png`; their paths.
+pub fn draw(figure: &charts::Figure, name: &str, dir: &Path) -> Result<[PathBuf; 2], Error> {
+    let failed = |reason| Error::Draw { name: name.to_owned(), reason };
+    let (svg, png) = (dir.join(format!("{name}.svg")), dir.join(format!("{name}.png")));
+    replace(&svg, charts::render::svg(figure).map_err(failed)?.as_bytes())?;
+    replace(&png, &charts::render::png(figure).map_err(failed)?)?;
+    Ok([svg, png])
 }
 
 /// The name of each of the record's charts, without ending; no two are alike.

@@ -34,7 +34,8 @@ struct Plan {
 pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
     // Everything is read before anything runs: a mistake in the last scenario is told at once.
     let overrides = overrides(args);
-    let load = |wanted: &String| scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args));
+    let load =
+        |wanted: &String| scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args));
     let scenarios = args.scenarios.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     pages::ask_for_large(scenarios.iter().map(most_hosts).max().unwrap_or(0));
     let plans = scenarios.into_iter().map(|scenario| plan(scenario, args)).collect::<Result<Vec<_>, _>>()?;

@@ -8,6 +8,7 @@ mod boxes;
 mod canvas;
 mod categories;
 mod completion;
+pub mod cost;
 mod distribution;
 mod ecdf;
 pub mod facts;

@@ -1,12 +1,13 @@
-//! `bench`: how fast the simulator is, and what a peer takes, on the shipped `swarm-scaling` with forty
-//! connections a peer, beside what no simulator of events could go below on the same machine ([`Floor`]). Each size has
+//! `bench`: how fast the simulator is, and what a peer takes, on the shipped `swarm-scaling`, beside what no simulator of events could go below on the same machine ([`Floor`]). Each size has
 //! a process of its own, so that its memory is its own. Or, with `--sweep`, what threads cost beside processes.
 
 mod sweep;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use reports::charts::cost::Cost;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use simulator::Options;
@@ -18,14 +19,13 @@ use super::Outcome;
 use crate::cli::Bench;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
-use crate::pages;
-use crate::scenarios;
+use crate::{files, pages, scenarios};
 
 /// The sizes that are measured if none is said.
 const SIZES: [u32; 2] = [100, 1000];
 
-/// Connections of each peer.
-const CONNECTIONS: u32 = 40;
+/// The longest file of lines that is drawn.
+const MAX_LINES: u64 = 16 << 20;
 /// Events of the bare loop that are timed.
 const FLOOR_EVENTS: u64 = 5_000_000;
 /// Less processor time than this says little in hundredths of a second.
@@ -42,6 +42,8 @@ struct Figures {
     peers: u32,
     /// Connections that each peer may have.
     connections: u32,
+    /// Bytes that are shared.
+    content_bytes: u64,
     events: u64,
     /// Blocks of 16 KiB that were delivered.
     blocks: u64,
@@ -68,6 +70,9 @@ struct Figures {
 }
 
 pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
+    if let (Some(file), Some(folder)) = (&args.draw, &args.out) {
+        return draw(file, folder, out);
+    }
     let sizes = if args.peers.is_empty() { &SIZES[..] } else { &args.peers };
     if let &[peers] = sizes {
         pages::ask_for_large(peers.into());
@@ -106,6 +111,43 @@ pub fn bench(args: &Bench, out: &mut impl Write) -> Outcome {
         out.flush()?;
     }
     Ok(Exit::Ok)
+}
+
+/// `--draw`.
+fn draw(file: &Path, folder: &Path, out: &mut impl Write) -> Outcome {
+    let bytes = files::read(file, MAX_LINES)?;
+    let wrong = |what: String| Failure::input(format!("{}: {what}", file.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("this is no UTF-8 text".to_owned()))?;
+    let mut costs = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let figures: Figures = serde_json::from_str(line)
+            .map_err(|error| wrong(format!("line {} is no line of `bench --json`: {error}", number + 1)))?;
+        costs.push(figures.cost());
+    }
+    if costs.is_empty() {
+        return Err(wrong("there is no line in it".to_owned()));
+    }
+    files::prepare(folder)?;
+    let figure = reports::charts::cost::figure(&costs, vec!["swarmlab bench".to_owned()]);
+    let paths = reports::draw(&figure, "cost", folder).map_err(|error| Failure::Io(error.to_string()))?;
+    paths.iter().try_for_each(|path| writeln!(out, "{}", path.display()))?;
+    Ok(Exit::Ok)
+}
+
+impl Figures {
+    /// What is drawn of it.
+    fn cost(&self) -> Cost {
+        let bytes = self.content_bytes as f64;
+        let content = reports::units::with_unit(bytes, reports::units::size(bytes));
+        let blocks = self.blocks.max(1) as f64;
+        Cost {
+            kind: format!("{content}, {} connections each", self.connections),
+            peers: self.peers,
+            nanos: self.blocks_per_core_second.map(|rate| 1e9 / rate),
+            floor: self.floor_nanoseconds_per_event.map(|nanos| nanos * self.events as f64 / blocks),
+            memory: self.memory_per_peer_bytes.map(|bytes| bytes as f64),
+        }
+    }
 }
 
 /// `--sweep`.
@@ -153,7 +195,7 @@ fn swarm(peers: u32, runs: u32, args: &Bench) -> Result<Scenario, Failure> {
     let mut overrides = vec![
         ("groups.leechers.count", peers.to_string()),
         ("variants", "{ swarm = {} }".to_owned()),
-        ("groups.*.connections", CONNECTIONS.to_string()),
+        ("groups.*.connections", args.connections.to_string()),
         ("replicates", runs.to_string()),
     ];
     if let Some(content) = &args.content {
@@ -183,12 +225,13 @@ fn measure(peers: u32, args: &Bench) -> Result<Figures, Failure> {
     let added = peak.zip(memory).map(|(peak, before)| peak.saturating_sub(before));
     let in_all = job.spec().groups.iter().map(|group| u64::from(group.count)).sum::<u64>().max(1);
     let count = |name: &str| run.counters.get(name).copied().unwrap_or(0);
-    let floor = (!args.no_floor).then(|| floor(peers.saturating_add(1)));
+    let floor = (!args.no_floor).then(|| floor(peers.saturating_add(1), args.connections));
     let events = count("events");
     let told = cpu_seconds >= LEAST_SECONDS;
     Ok(Figures {
         peers,
-        connections: CONNECTIONS,
+        connections: args.connections,
+        content_bytes: run.content,
         threads: args.threads,
         events,
         blocks: count("blocks_delivered"),
@@ -215,6 +258,7 @@ fn spawn(peers: u32, args: &Bench, more: &[String]) -> Result<Child, Failure> {
     let program = std::env::current_exe().map_err(|error| failed(peers, &error.to_string()))?;
     let mut command = Command::new(program);
     command.args(["bench", "--json", "--peers", &peers.to_string(), "--threads", &args.threads.to_string()]);
+    command.args(["--connections", &args.connections.to_string()]);
     if let Some(content) = &args.content {
         command.arg(format!("--content={content}"));
     }
@@ -244,8 +288,8 @@ fn status(name: &str) -> Option<u64> {
 }
 
 /// What one event of the bare loop takes, nanoseconds of processor time.
-fn floor(hosts: u32) -> f64 {
-    let mut floor = Floor::new(hosts.min(MOST_RECORDS), CONNECTIONS);
+fn floor(hosts: u32, connections: u32) -> f64 {
+    let mut floor = Floor::new(hosts.min(MOST_RECORDS), connections);
     // Each record is touched once before the clock starts.
     std::hint::black_box(floor.run(u64::from(hosts) * 8));
     let clock = Clock::start();
