@@ -60,6 +60,11 @@ impl<T: Copy> Pool<T> {
         prefetch::element(&self.nodes, chain.tail as usize);
     }
 
+    /// Bytes.
+    pub fn footprint(&self) -> u64 {
+        super::of(&self.nodes)
+    }
+
     fn insert(&mut self, value: T) -> u32 {
         let node = Node { value, next: NONE };
         match self.nodes.get_mut(self.free as usize) {
@@ -91,8 +96,10 @@ impl<T: Copy> Pool<T> {
     fn remove_after(&mut self, chain: &mut Chain, before: u32) -> T {
         let at = self.nodes[before as usize].next;
         let Node { value, next } = self.nodes[at as usize];
-        self.nodes[at as usize].next = self.free;
-        self.free = at;
+        if !planted!(RequestKept) {
+            self.nodes[at as usize].next = self.free;
+            self.free = at;
+        }
         chain.len -= 1;
         if chain.len == 0 {
             chain.tail = NONE;

@@ -8,6 +8,7 @@ use crate::wire::PeerId;
 
 use super::config::PeerConfig;
 use super::connection::{Connection, NONE, Pools, Rest, Stage, Traffic};
+use super::footprint::of;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -127,6 +128,16 @@ impl Connections {
             let at = std::mem::replace(&mut conn.traffic, NONE);
             self.free_traffic.push(at);
         }
+    }
+
+    /// Bytes of what is kept of connections, and of what moves on them.
+    pub fn footprint(&self) -> (u64, u64) {
+        let pieces: u64 = self.slots.iter().map(|conn| conn.have.footprint()).sum();
+        let rest: u64 = self.rest.iter().map(Rest::footprint).sum();
+        let ramps: u64 = self.traffic.iter().map(Traffic::footprint).sum();
+        let traffic = of(&self.traffic) + of(&self.free_traffic) + ramps;
+        let requests = self.pools.requests.footprint() + self.pools.blocks.footprint();
+        (of(&self.slots) + of(&self.rest) + pieces + rest, traffic + requests)
     }
 
     /// One more than the largest id in use.

@@ -184,7 +184,8 @@ impl Peer {
     }
 
     pub(crate) fn send_handshake(&mut self, id: ConnId) {
-        let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id);
+        let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id)
+            .limited(self.config.fast, self.config.extended);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.handshake_sent = true;
             self.emit(Output::SendHandshake { conn: id, handshake });
@@ -223,9 +224,9 @@ impl Peer {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.stage = Stage::Ready;
-        // Our handshake always offers both.
-        conn.fast = theirs.fast();
-        conn.extended = theirs.extended();
+        // What both offer.
+        conn.fast = theirs.fast() && self.config.fast;
+        conn.extended = theirs.extended() && self.config.extended;
         if !conn.handshake_sent {
             self.send_handshake(id);
         }
