@@ -15,6 +15,8 @@ use engine::{ConnId, Layout};
 
 use dialogue::Dialogue;
 
+use crate::words;
+
 /// A rule that a peer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Rule {
@@ -93,7 +95,7 @@ pub struct Breach {
     pub conn: ConnId,
     /// Which.
     pub rule: Rule,
-    /// The message.
+    /// The message, in words.
     pub by: String,
 }
 
@@ -147,7 +149,7 @@ impl Conduct {
                     Some(dialogue) => dialogue.said_handshake(handshake),
                     None => Err(Rule::Closed),
                 };
-                (*conn, verdict.err(), "handshake".to_owned())
+                (*conn, verdict.err(), "a handshake".to_owned())
             }
             Output::Send { conn, message } => {
                 self.messages += 1;
@@ -157,7 +159,7 @@ impl Conduct {
                 };
                 match verdict {
                     Ok(()) => return,
-                    Err(rule) => (*conn, Some(rule), format!("{message:?}")),
+                    Err(rule) => (*conn, Some(rule), words::message(message)),
                 }
             }
             _ => return,
