@@ -12,7 +12,16 @@ pub use conform::Conform;
 pub use fuzz::{Fuzz, Role};
 pub use live::{Client, Get, Seed, Tracker};
 
-/// Said at the end of every help.
+/// Said at the end of the help of `torture`.
+const TORTURE_EXITS: &str = "\
+Exit codes:
+  0    nothing was found
+  1    something was found, also if it was interrupted after that
+  2    what was given is wrong: the command line, or a scenario
+  3    a file could not be read, or --out not be written
+  130  interrupted before anything was found";
+
+/// Said at the end of most helps.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
@@ -227,10 +236,11 @@ pub struct Trace {
 
 /// `torture`.
 #[derive(Debug, Args)]
-#[command(after_help = codes!(0: "nothing was found", 1: "something was found", 130: "interrupted, and nothing was found until then"))]
+#[command(after_help = TORTURE_EXITS)]
 pub struct Torture {
-    /// Scenario files to put to the test instead of seeds, such as those that seeds that failed were shrunk to
-    #[arg(conflicts_with_all = ["seeds", "hours"], value_name = "SCENARIO")]
+    /// Scenario files to put to the test instead of seeds, one after another, such as those that seeds that failed were
+    /// shrunk to
+    #[arg(conflicts_with_all = ["seeds", "hours", "jobs", "out"], value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
     /// Seeds to draw from, both ends included, as in 1..20; without an end they go on for --hours [default: 1..20]
     #[arg(long, value_name = "A..B", value_parser = seeds)]
@@ -417,6 +427,11 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     }
 }
 
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|minutes| *minutes > 0.0 && *minutes <= 1_000_000.0);
+    minutes.ok_or_else(|| "minutes are a number above 0, such as 0.5, and at most 1000000".to_owned())
+}
+
 fn hours(text: &str) -> Result<f64, String> {
     let hours = text.parse().ok().filter(|hours| *hours > 0.0 && *hours <= 10_000.0);
     hours.ok_or_else(|| "hours are a number above 0, such as 0.5, and at most 10000".to_owned())
@@ -490,7 +505,8 @@ mod tests {
         for text in ["", "..", "..3", "3..1", "a..b", "-1..3", "0..18446744073709551615", "1..2..3"] {
             assert!(seeds(text).is_err(), "{text}");
         }
-        assert_eq!(hours("0.5"), Ok(0.5));
+        assert_eq!((hours("0.5"), minutes("0.25")), (Ok(0.5), Ok(0.25)));
+        assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| minutes(text).is_err()));
         assert!(["0", "-1", "nan", "inf", "x"].iter().all(|text| hours(text).is_err()));
     }
 

@@ -128,7 +128,21 @@ fn check(record: &Record) -> Result<(), String> {
 /// done.
 pub fn prepare(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
-    let probe = folder.join(format!(".swarmlab.{}.tmp", std::process::id()));
+    try_in(folder, folder)
+}
+
+/// Sees that a folder that results may go into can be written to, or made, and leaves nothing behind: there may be none.
+pub fn probe(folder: &Path) -> Result<(), Failure> {
+    let there = |path: &&Path| path.as_os_str().is_empty() || path.symlink_metadata().is_ok();
+    match folder.ancestors().find(there) {
+        Some(path) if !path.as_os_str().is_empty() => try_in(path, folder),
+        _ => try_in(Path::new("."), folder),
+    }
+}
+
+/// Makes a file and takes it away again; what fails is said of `folder`.
+fn try_in(there: &Path, folder: &Path) -> Result<(), Failure> {
+    let probe = there.join(format!(".swarmlab.{}.tmp", std::process::id()));
     let tried = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
     tried.map_err(|error| Failure::path("write into", folder, &error))
 }

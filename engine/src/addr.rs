@@ -21,6 +21,14 @@ impl Addr {
         }
     }
 
+    /// Bytes on the heap.
+    pub fn footprint(&self) -> u64 {
+        match self {
+            Self::V4(_) => 0,
+            Self::V6(_) => size_of::<SocketAddrV6>() as u64,
+        }
+    }
+
     #[inline]
     pub fn ip(&self) -> IpAddr {
         self.get().ip()

@@ -55,6 +55,11 @@ impl Bitfield {
         set
     }
 
+    /// Bytes beside those of the value.
+    pub(crate) fn footprint(&self) -> u64 {
+        if self.words.spilled() { (self.words.capacity() * size_of::<u64>()) as u64 } else { 0 }
+    }
+
     fn place(piece: PieceIndex) -> (usize, u64) {
         (piece.index() / BITS as usize, 1 << (piece.get() % BITS))
     }

@@ -50,11 +50,13 @@ pub enum Bug {
     DryForEver,
     /// A slot is left to nobody.
     SlotTooFew,
+    /// The place of a request that is done with is never used again.
+    RequestKept,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::HashCheckSkipped,
         Self::ServedWhileChoked,
         Self::CancelIgnored,
@@ -77,6 +79,7 @@ impl Bug {
         Self::TrackerGivenUp,
         Self::DryForEver,
         Self::SlotTooFew,
+        Self::RequestKept,
     ];
 }
 

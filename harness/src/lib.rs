@@ -4,6 +4,7 @@
 //! - [`conform`]: cases of conformance, run against the engine in memory or any client over sockets.
 //! - [`fuzz`]: dialogues made to break a peer, in memory or over sockets, and what holds for any bytes.
 //! - [`launch`]: starting such a client, by a setup file.
+//! - [`panics`]: what panics, caught.
 //! - [`probe`]: whether there is anybody to be tested.
 //! - [`words`]: what was seen, in words.
 
@@ -12,5 +13,6 @@ pub mod conduct;
 pub mod conform;
 pub mod fuzz;
 pub mod launch;
+pub mod panics;
 pub mod probe;
 pub mod words;

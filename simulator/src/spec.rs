@@ -149,6 +149,14 @@ pub struct Group {
     pub start_with: f64,
     /// Outstanding requests on a connection: adapted to rate and delay, or fixed (oracles only).
     pub pipeline: Pipeline,
+    /// They speak the fast extension (BEP 6).
+    pub fast: bool,
+    /// Pieces that they let a newcomer have while it is choked (BEP 6); 0 for none.
+    pub allowed_fast: u32,
+    /// They speak the extension protocol (BEP 10).
+    pub extended: bool,
+    /// They exchange peers (BEP 11).
+    pub pex: bool,
     /// When they come.
     pub arrival: Arrival,
     /// When they go.
@@ -338,6 +346,10 @@ impl Group {
             reachable: 1.0,
             start_with: 0.0,
             pipeline: Pipeline::Adaptive,
+            fast: true,
+            allowed_fast: 0,
+            extended: true,
+            pex: false,
             arrival: Arrival::At(Self::LEECHERS_COME),
             leave: Leave::Never,
             abort_rate: 0.0,
@@ -358,6 +370,10 @@ impl Group {
                 Pipeline::Adaptive => default.pipeline,
                 Pipeline::Fixed(depth) => engine::peer::Pipeline::Fixed(depth),
             },
+            fast: self.fast,
+            allowed_fast: self.allowed_fast,
+            extended: self.extended,
+            pex: self.pex,
             ..default
         }
     }

@@ -1,8 +1,8 @@
 //! Who looks on while a run goes: at what crosses the seam of one peer, or of all. Nothing that an onlooker does
 //! changes the run.
 
-use engine::peer::{Input, Output, Seam};
-use engine::{Bitfield, Instant};
+use engine::peer::{Footprint, Input, Output, Seam};
+use engine::{Bitfield, Instant, Peer};
 
 /// Is told what crosses the seam of every peer. Peers are named by their place in [`crate::members`].
 pub trait Onlooker: Send {
@@ -13,6 +13,11 @@ pub trait Onlooker: Send {
 
     /// It is told something, or says something.
     fn seam(&mut self, peer: usize, now: Instant, seam: Seam<'_>);
+
+    /// What it holds of memory, whenever its own clock has rung.
+    fn holds(&mut self, peer: usize, now: Instant, footprint: Footprint) {
+        let _ = (peer, now, footprint);
+    }
 
     /// It is gone: it has left, or will be back after a restart.
     fn ended(&mut self, peer: usize, now: Instant) {
@@ -34,11 +39,13 @@ pub(crate) struct Tap {
     /// The place of each host among the members; `None`: not shown.
     places: Vec<Option<usize>>,
     onlooker: Box<dyn Onlooker>,
+    /// The last input was a timeout.
+    rang: bool,
 }
 
 impl Tap {
     pub fn new(places: Vec<Option<usize>>, onlooker: Box<dyn Onlooker>) -> Self {
-        Self { places, onlooker }
+        Self { places, onlooker, rang: false }
     }
 
     fn place(&self, host: u32) -> Option<usize> {
@@ -46,6 +53,7 @@ impl Tap {
     }
 
     pub fn input(&mut self, host: u32, now: u64, input: &Input) {
+        self.rang = matches!(input, Input::Timeout);
         if let Some(peer) = self.place(host) {
             self.onlooker.seam(peer, Instant::from_nanos(now), Seam::Input(input));
         }
@@ -54,6 +62,13 @@ impl Tap {
     pub fn output(&mut self, host: u32, now: u64, output: &Output) {
         if let Some(peer) = self.place(host) {
             self.onlooker.seam(peer, Instant::from_nanos(now), Seam::Output(output));
+        }
+    }
+
+    /// A peer has said all that it had to say.
+    pub fn settled(&mut self, host: u32, now: u64, of: &Peer) {
+        if let Some(peer) = self.place(host).filter(|_| self.rang) {
+            self.onlooker.holds(peer, Instant::from_nanos(now), of.footprint());
         }
     }
 

@@ -14,8 +14,8 @@ use torture::{Finding, Outcome as Trial, Update};
 use super::Outcome;
 use crate::cli::{Seeds, Torture};
 use crate::failure::{Exit, Failure};
-use crate::output::{counted, note};
-use crate::{scenarios, stop};
+use crate::output::{counted, note, safe};
+use crate::{files, scenarios, stop};
 
 /// Scenarios that are tried to make one that fails small.
 const TRIES: u32 = 400;
@@ -58,23 +58,28 @@ enum News {
 }
 
 pub fn torture(args: &Torture, out: &mut impl Write) -> Outcome {
-    // A panic is a finding like any other, and printed as one.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let outcome = if args.scenarios.is_empty() { seeds(args, out) } else { files(args, out) };
-    std::panic::set_hook(hook);
-    outcome
+    if args.scenarios.is_empty() { seeds(args, out) } else { named(args, out) }
 }
 
 /// Scenario files, each put to the test once.
-fn files(args: &Torture, out: &mut impl Write) -> Outcome {
+fn named(args: &Torture, out: &mut impl Write) -> Outcome {
     let mut exit = Exit::Ok;
     for wanted in &args.scenarios {
         let scenario = scenarios::load(wanted, &[])?;
-        writeln!(out, "{wanted}: {}", torture::describe(&scenario))?;
+        if !args.quiet {
+            writeln!(out, "{wanted}: {}", torture::describe(&scenario))?;
+        }
+        if args.show {
+            for line in scenario.source().lines() {
+                writeln!(out, "{}", safe(line))?;
+            }
+        }
+        out.flush()?;
         let trial = torture::trial_of(&scenario).map_err(|error| Failure::input(error.to_string()))?;
         if trial.findings.is_empty() {
-            writeln!(out, "{wanted}: nothing was found")?;
+            if !args.quiet {
+                writeln!(out, "{wanted}: nothing was found")?;
+            }
         } else {
             write!(out, "{}", findings(wanted, &trial.findings))?;
             exit = Exit::Failed;
@@ -95,6 +100,7 @@ fn seeds(args: &Torture, out: &mut impl Write) -> Outcome {
             Failure::input("seeds without an end need --hours").help("write --seeds 1..20, or add --hours 1")
         );
     }
+    files::probe(&args.out)?;
     if args.hours.is_some() {
         note(&format!("from seed {} on", asked.from));
     }
@@ -130,7 +136,7 @@ fn seeds(args: &Torture, out: &mut impl Write) -> Outcome {
                 }
                 Update::Ended(seed, text, trial) => {
                     if !trial.findings.is_empty() {
-                        say(News::Line(reported(seed, text, trial, &args.out)));
+                        say(News::Line(reported(seed, text, trial, &args.out, stop)));
                     }
                     say(News::Ended(trial.clone()));
                 }
@@ -201,9 +207,9 @@ fn findings(name: &str, findings: &[Finding]) -> String {
 }
 
 /// What is said of a seed that failed, once it is small and written.
-fn reported(seed: u64, text: &str, trial: &Trial, folder: &Path) -> String {
+fn reported(seed: u64, text: &str, trial: &Trial, folder: &Path, stop: &AtomicBool) -> String {
     let mut said = findings(&format!("seed {seed}"), &trial.findings);
-    let small = torture::shrink(text, &trial.findings, TRIES);
+    let small = torture::shrink(text, &trial.findings, TRIES, stop);
     let path = folder.join(format!("seed-{seed}.toml"));
     let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, &small.text));
     let _ = match written {

@@ -21,6 +21,9 @@ fn seeds_are_drawn_printed_and_summed_up() {
     std::fs::write(folder.path().join("drawn.toml"), &shown[from..to]).unwrap();
     let again = succeed(folder.path(), &["torture", "drawn.toml"]);
     assert!(again.ends_with("drawn.toml: nothing was found\n"), "{again}");
+    assert_eq!(succeed(folder.path(), &["torture", "drawn.toml", "--quiet"]), "");
+    let whole = succeed(folder.path(), &["torture", "drawn.toml", "--show"]);
+    assert!(whole.contains("# Torture, seed 2") && whole.contains("[groups.seeds]"), "{whole}");
 }
 
 #[test]
@@ -34,6 +37,8 @@ fn hours_end_and_what_makes_no_sense_is_refused() {
         (&["torture", "--hours", "0"], "a number above 0"),
         (&["torture", "none.toml"], "none.toml"),
         (&["torture", "none.toml", "--seeds", "1"], "cannot be used with"),
+        (&["torture", "none.toml", "--jobs", "2"], "cannot be used with"),
+        (&["torture", "none.toml", "--out", "x"], "cannot be used with"),
     ] {
         let error = fail(folder.path(), args, 2);
         assert!(error.contains(said), "{args:?}: {error}");

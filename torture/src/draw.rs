@@ -34,13 +34,45 @@ const CROWDS: (f64, u32) = (0.08, 6);
 pub fn draw(seed: u64) -> String {
     let crowd = unit(&mut Seed(seed).derive("crowd", 0).rng()) < CROWDS.0;
     let times = if crowd { CROWDS.1 } else { 1 };
-    let mut draw = Draw { rng: Seed(seed).derive("torture", 0).rng(), out: String::new(), times };
+    let mut draw = Draw {
+        rng: Seed(seed).derive("torture", 0).rng(),
+        words: Words::draw(&mut Seed(seed).derive("extensions", 0).rng()),
+        extensions: Seed(seed).derive("extensions", 1).rng(),
+        out: String::new(),
+        times,
+    };
     draw.scenario(seed);
     draw.out
 }
 
+/// The chance of each kind of [`Words`].
+const OFTEN: f64 = 0.25;
+
+/// What some peers of a run speak, or do not, that by default all do, or none.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    /// Some tell each other of peers (BEP 11).
+    pex: bool,
+    /// Some let newcomers have pieces while they are choked (BEP 6).
+    allowed: bool,
+    /// Some do not speak the fast extension (BEP 6).
+    plain: bool,
+    /// Some do not speak the extension protocol (BEP 10).
+    terse: bool,
+}
+
+impl Words {
+    fn draw(rng: &mut Rng) -> Self {
+        let mut chance = || unit(rng) < OFTEN;
+        Self { pex: chance(), allowed: chance(), plain: chance(), terse: chance() }
+    }
+}
+
 struct Draw {
     rng: Rng,
+    words: Words,
+    /// What the words are drawn from: a stream of its own, so that whatever else a seed draws does not depend on them.
+    extensions: Rng,
     out: String,
     /// How many times as many leechers as otherwise.
     times: u32,
@@ -201,6 +233,27 @@ impl Draw {
             let depth = self.of(&[1, 2, 16, 250]);
             self.key("pipeline", depth);
         }
+        self.words();
+    }
+
+    /// What a group speaks.
+    fn words(&mut self) {
+        std::mem::swap(&mut self.rng, &mut self.extensions);
+        let (plain, terse) = (self.words.plain && self.chance(0.5), self.words.terse && self.chance(0.4));
+        let allowed = self.words.allowed && !plain && self.chance(0.7);
+        if plain {
+            self.key("fast", false);
+        }
+        if allowed {
+            let pieces = 1 + self.below(12);
+            self.key("allowed-fast", pieces);
+        }
+        if terse {
+            self.key("extended", false);
+        } else if self.words.pex && self.chance(0.8) {
+            self.key("pex", true);
+        }
+        std::mem::swap(&mut self.rng, &mut self.extensions);
     }
 
     fn leechers(&mut self) {
@@ -298,7 +351,7 @@ mod tests {
     #[test]
     fn every_seed_draws_a_scenario_that_can_be_run() {
         let mut kinds = std::collections::BTreeSet::new();
-        let mut peers = Vec::new();
+        let (mut peers, mut words) = (Vec::new(), std::collections::BTreeSet::new());
         for seed in (0..500).chain([u64::MAX, 1 << 63]) {
             let text = draw(seed);
             assert_eq!(text, draw(seed), "seed {seed} draws one scenario");
@@ -308,7 +361,12 @@ mod tests {
             kinds.extend(spec.faults.iter().map(|fault| fault.what.name()));
             kinds.extend(spec.groups.iter().map(|group| group.behaviour.name()));
             peers.push(spec.groups.iter().map(|group| group.count).sum::<u32>());
+            for group in &spec.groups {
+                let said = [!group.fast, !group.extended, group.allowed_fast > 0, group.pex];
+                words.extend(said.iter().enumerate().filter(|(_, said)| **said).map(|(word, _)| word));
+            }
         }
+        assert_eq!(words.len(), 4, "there are those without BEP 6, without BEP 10, with gifts, with BEP 11");
         assert_eq!(kinds.len(), FAULTS.len() + MISBEHAVIOURS.len() + 1, "every kind is drawn: {kinds:?}");
         assert!(peers.iter().all(|count| (2..=160).contains(count)), "{peers:?}");
         assert!(peers.iter().any(|count| *count > 80), "a crowd now and then: {peers:?}");

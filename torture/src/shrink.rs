@@ -1,6 +1,8 @@
 //! A scenario that fails, made small: fewer faults, groups, peers and keys, less content, a shorter run, as long as it
 //! fails in the same way. Greedy, as every step is tried until none helps any more: what is left is needed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use simulator::scenario::units::Time;
 use toml::{Table, Value};
 
@@ -22,13 +24,16 @@ pub struct Shrunk {
 const NEEDED: [&str; 9] =
     ["size", "up", "what", "count", "role", "behaviour", "time-limit", "until", "replicates"];
 
-/// Shrinks the scenario in `text`, in which `findings` were found, by at most `tries` trials.
-pub fn shrink(text: &str, findings: &[Finding], tries: u32) -> Shrunk {
+/// Shrinks the scenario in `text`, in which `findings` were found, by at most `tries` trials, or until `stop` is true.
+pub fn shrink(text: &str, findings: &[Finding], tries: u32, stop: &AtomicBool) -> Shrunk {
     let Some(first) = findings.first() else {
         return Shrunk { text: text.to_owned(), findings: Vec::new(), tries: 0 };
     };
     let mut last = findings.to_vec();
     let (small, tries) = shrink_with(text, first.at, tries, |text| {
+        if stop.load(Ordering::Relaxed) {
+            return false;
+        }
         let found = trial("shrunk.toml", text).map(|outcome| outcome.findings).unwrap_or_default();
         // Another failure is another story.
         let same = found.iter().any(|finding| finding.checker == first.checker);

@@ -1,11 +1,10 @@
 //! One scenario put to the test: run with the checkers looking on, and run again on the other stack, which must come
 //! to the same digest.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use engine::Layout;
+use harness::panics;
 use simulator::runner;
 use simulator::scenario::{Scenario, ScenarioError};
 use simulator::{Options, RunError, Stack};
@@ -93,25 +92,21 @@ impl Trial {
 
     /// Runs it, for somebody who looks on or with the simulator's own checks; a panic is a finding.
     fn caught(&self, stack: Stack, seat: Option<Seat>) -> Result<Result<record::Run, RunError>, Finding> {
-        // Half of them on two threads, which must make no difference either.
-        let threads = if seat.is_none() && self.seed % 2 == 1 { 2 } else { 1 };
+        // Half of them on two threads, which must make no difference either; but a bug is planted for one thread alone.
+        let alone = seat.is_some() || cfg!(feature = "planted");
+        let threads = if !alone && self.seed % 2 == 1 { 2 } else { 1 };
         let options = Options { stack, checks: seat.is_none(), threads };
         let run = || match seat {
             Some(seat) => simulator::run_watched(&self.spec, self.seed, options, Box::new(seat), |_| true),
             None => simulator::run(&self.spec, self.seed, options, None, |_| true),
         };
-        catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Finding {
+        panics::caught(run).map_err(|panic| Finding {
             checker: "panic",
             peer: None,
             at: 0,
-            what: format!("on the {} stack: {}", stack.name(), message_of(panic.as_ref())),
+            what: format!("on the {} stack, {panic}", stack.name()),
         })
     }
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
 }
 
 /// The second run must be the first again.

@@ -1,6 +1,7 @@
 //! The checkers can fail: bugs on purpose, each found within a budget of seeds, and what finds one is made small.
 
 use std::io::Write as _;
+use std::sync::atomic::AtomicBool;
 
 use engine::planted::{Bug, plant};
 use simulator::scenario::Scenario;
@@ -56,7 +57,7 @@ fn what_fails_is_shrunk_to_a_file_that_fails_alike() {
     for bug in [Bug::CancelNotSent, Bug::InnocentBanned, Bug::LastBlockShort, Bug::SlotTooMany] {
         plant(Some(bug));
         let (seed, drawn) = found().expect("it is found");
-        let small = shrink(&draw(seed), &drawn, 300);
+        let small = shrink(&draw(seed), &drawn, 300, &AtomicBool::new(false));
         let again = findings(&small.text);
         let (from, to) = (size(&draw(seed)), size(&small.text));
         let _ =

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use crate::ids::ConnId;
+use crate::peer::of;
 use crate::time::Instant;
 use crate::wire::{InfoHash, METADATA_PIECE};
 
@@ -48,6 +49,12 @@ impl Attempt {
             missing: pieces,
             sources: Vec::new(),
         }
+    }
+
+    /// Bytes.
+    pub fn footprint(&self) -> u64 {
+        let had: u64 = self.pieces.iter().flatten().map(|piece| piece.len() as u64).sum();
+        of(&self.pieces) + of(&self.sources) + had
     }
 
     pub fn pieces(&self) -> u32 {

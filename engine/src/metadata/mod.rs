@@ -32,7 +32,8 @@ use bytes::Bytes;
 
 use crate::ids::ConnId;
 use crate::peer::{
-    Adopted, Deadline, DisconnectReason, Event, Handover, Identity, Input, Output, PeerConfig, Violation, Why,
+    Adopted, Deadline, DisconnectReason, Event, Handover, Identity, Input, Output, PeerConfig, Violation,
+    Why, of, of_queue, of_tree,
 };
 use crate::rng::Seed;
 use crate::time::Instant;
@@ -230,6 +231,20 @@ impl Fetch {
         }
     }
 
+    /// Bytes that its tables and what it has been sent hold, by its own account; see
+    /// [`Peer::footprint`](crate::Peer::footprint).
+    pub fn footprint(&self) -> u64 {
+        let remotes = of_tree::<(ConnId, Remote)>(self.remotes.len());
+        let said: u64 = self.remotes.values().map(Remote::footprint).sum();
+        let addresses = of_queue(&self.candidates)
+            + of(&self.half_open)
+            + of(&self.banned)
+            + of_tree::<SocketAddr>(self.named.len());
+        let whole = self.info.as_ref().map_or(0, |info| info.len() as u64);
+        let parts = self.attempt.as_ref().map_or(0, Attempt::footprint);
+        remotes + said + addresses + whole + parts + of_queue(&self.outputs)
+    }
+
     /// Ends the fetch and gives its connections to [`Peer::take_over`](crate::Peer::take_over). The tracker is
     /// not told: the peer's own `started` follows. Of a `private` torrent whom neither the tracker nor the user has
     /// named is left out (BEP 27); the second part of the answer is whose connections the driver has to close for that.
@@ -390,13 +405,16 @@ impl Fetch {
     fn send_handshake(&mut self, id: ConnId) {
         if let Some(remote) = self.remotes.get_mut(&id) {
             remote.handshake_sent = true;
-            let handshake = Handshake::new(self.info_hash, self.identity.peer_id);
+            let handshake = Handshake::new(self.info_hash, self.identity.peer_id)
+                .limited(self.config.peer.fast, self.config.peer.extended);
             self.outputs.push_back(Output::SendHandshake { conn: id, handshake });
         }
     }
 
     fn on_handshake(&mut self, id: ConnId, theirs: Handshake, now: Instant) {
         let Some(remote) = self.remotes.get(&id) else { return };
+        // What we do not speak is not spoken.
+        let theirs = theirs.limited(self.config.peer.fast, self.config.peer.extended);
         if remote.is_ready() {
             return self.violation(id, Violation::SecondHandshake, now);
         }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::peer::of;
 use crate::time::Instant;
 use crate::wire::extension::UT_METADATA;
 use crate::wire::{ExtendedHandshake, Handshake, Message};
@@ -77,6 +78,21 @@ impl Remote {
             pex_at: None,
             log: Log::default(),
         }
+    }
+
+    /// Bytes beside those of the value.
+    pub fn footprint(&self) -> u64 {
+        let Log { pieces, haves, allowed, said, .. } = &self.log;
+        let pieces = match pieces {
+            Some(Message::Bitfield(bytes)) => bytes.len() as u64,
+            _ => 0,
+        };
+        // A name, and the ids of the two extensions that are looked for.
+        let said = said.as_ref().map_or(0, |said| {
+            let names: usize = said.messages.keys().map(|name| name.capacity() + size_of::<String>()).sum();
+            (names + said.client.as_ref().map_or(0, String::capacity)) as u64
+        });
+        pieces + of(haves) + of(allowed) + said
     }
 
     pub fn is_ready(&self) -> bool {

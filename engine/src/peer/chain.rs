@@ -62,6 +62,11 @@ impl<T: Copy> Pool<T> {
         prefetch::element(&self.nodes, chain.tail as usize);
     }
 
+    /// Bytes.
+    pub fn footprint(&self) -> u64 {
+        super::of(&self.nodes)
+    }
+
     fn insert(&mut self, value: T) -> u32 {
         let node = Node { value, next: NONE };
         self.used += 1;
@@ -94,9 +99,11 @@ impl<T: Copy> Pool<T> {
     fn remove_after(&mut self, chain: &mut Chain, before: u32) -> T {
         let at = self.nodes[before as usize].next;
         let Node { value, next } = self.nodes[at as usize];
-        self.nodes[at as usize].next = self.free;
-        self.free = at;
-        self.used -= 1;
+        if !planted!(RequestKept) {
+            self.nodes[at as usize].next = self.free;
+            self.free = at;
+            self.used -= 1;
+        }
         chain.len -= 1;
         if chain.len == 0 {
             chain.tail = NONE;

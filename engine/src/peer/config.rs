@@ -70,6 +70,10 @@ pub struct PeerConfig {
     pub short_lives: u8,
     /// Tell remotes of each other, and be told (BEP 11); never for a private torrent (BEP 27).
     pub pex: bool,
+    /// Speak the fast extension (BEP 6).
+    pub fast: bool,
+    /// Speak the extension protocol (BEP 10), without which there is neither `pex` nor anything to be had by a magnet link.
+    pub extended: bool,
 }
 
 impl Default for PeerConfig {
@@ -101,6 +105,8 @@ impl Default for PeerConfig {
             remember: false,
             short_lives: 0,
             pex: false,
+            fast: true,
+            extended: true,
         }
     }
 }

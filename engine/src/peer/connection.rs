@@ -287,7 +287,21 @@ impl Connection {
     }
 }
 
+impl Allowed {
+    /// Bytes beside those in the table.
+    pub fn footprint(&self) -> u64 {
+        let sets = [&self.to_us, &self.to_it];
+        let spilled = sets.iter().filter(|set| set.spilled()).map(|set| set.capacity());
+        (spilled.sum::<usize>() * size_of::<PieceIndex>()) as u64
+    }
+}
+
 impl Traffic {
+    /// Bytes beside those in the table.
+    pub fn footprint(&self) -> u64 {
+        self.ramp.as_ref().map_or(0, |_| size_of::<Ramp>() as u64)
+    }
+
     pub fn new(config: &PeerConfig, now: Instant) -> Self {
         Self {
             requests: Chain::default(),

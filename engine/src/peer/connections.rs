@@ -9,6 +9,7 @@ use crate::wire::PeerId;
 
 use super::config::PeerConfig;
 use super::connection::{Allowed, Connection, NONE, Pools, Stage, Traffic};
+use super::footprint::{of, of_tree};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -149,6 +150,17 @@ impl Connections {
         }
         self.pools.requests.trim();
         self.pools.blocks.trim();
+    }
+
+    /// Bytes of what is kept of connections, and of what moves on them.
+    pub fn footprint(&self) -> (u64, u64) {
+        let own: u64 = self.slots.iter().map(|conn| conn.have.footprint() + conn.addr.footprint()).sum();
+        let allowed: u64 = self.allowed.values().map(Allowed::footprint).sum();
+        let ramps: u64 = self.traffic.iter().map(Traffic::footprint).sum();
+        let traffic = of(&self.traffic) + of(&self.free_traffic) + ramps;
+        let requests = self.pools.requests.footprint() + self.pools.blocks.footprint();
+        let tables = of(&self.slots) + of(&self.peer_ids) + of_tree::<(ConnId, Allowed)>(self.allowed.len());
+        (tables + own + allowed, traffic + requests)
     }
 
     /// One more than the largest id in use.

@@ -47,6 +47,11 @@ impl Candidate {
         Self { addr: addr.into(), due: u64::from(failures) << Self::TIME_BITS | time }
     }
 
+    /// Bytes beside those in the table.
+    pub fn footprint(&self) -> u64 {
+        self.addr.footprint()
+    }
+
     fn failures(&self) -> u8 {
         (self.due >> Self::TIME_BITS) as u8
     }
@@ -222,7 +227,8 @@ impl Peer {
     }
 
     pub(crate) fn send_handshake(&mut self, id: ConnId) {
-        let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id);
+        let handshake = Handshake::new(self.torrent.info_hash, self.identity.peer_id)
+            .limited(self.config.fast, self.config.extended);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.handshake_sent = true;
             self.emit(Output::SendHandshake { conn: id, handshake });
@@ -259,9 +265,9 @@ impl Peer {
         self.conns.name(id, theirs.peer_id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.stage = Stage::Ready;
-        // Our handshake always offers both.
-        conn.fast = theirs.fast();
-        conn.extended = theirs.extended();
+        // What both offer.
+        conn.fast = theirs.fast() && self.config.fast;
+        conn.extended = theirs.extended() && self.config.extended;
         if !conn.handshake_sent {
             self.send_handshake(id);
         }

@@ -17,6 +17,7 @@ mod connection;
 mod connections;
 mod download;
 mod extended;
+mod footprint;
 mod handover;
 mod membership;
 mod metadata;
@@ -42,6 +43,8 @@ use bytes::Bytes;
 
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub(crate) use extended::CLIENT;
+pub use footprint::Footprint;
+pub(crate) use footprint::{of, of_queue, of_tree};
 pub use handover::{Adopted, Handover};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 pub use status::ConnectionInfo;
@@ -284,6 +287,10 @@ impl Peer {
     /// Connections that are interested and that we have unchoked; for observers.
     pub fn active_uploads(&self) -> u32 {
         self.conns.iter().filter(|(_, conn)| conn.peer_interested && !conn.am_choking).count() as u32
+    }
+    /// Whether the fast extension (BEP 6) is spoken on a connection: both ends offer it.
+    pub fn speaks_fast(&self, conn: ConnId) -> bool {
+        self.conns.get(conn).is_some_and(|conn| conn.fast)
     }
     /// Whether an address is banned.
     pub fn is_banned(&self, ip: IpAddr) -> bool {

@@ -41,6 +41,13 @@ pub(crate) struct Exchange {
     told: Vec<SocketAddr>,
 }
 
+impl Exchange {
+    /// Bytes beside those of the value.
+    pub fn footprint(&self) -> u64 {
+        super::of(&self.told)
+    }
+}
+
 impl Peer {
     pub(crate) fn exchanges_peers(&self) -> bool {
         self.config.pex && !self.torrent.private

@@ -18,6 +18,7 @@ use crate::picker::{Availability, Choice, Picker};
 use crate::rng::{self, Rng};
 
 use super::connections::grow;
+use super::of;
 
 const RECEIVED: u8 = u8::MAX;
 
@@ -109,6 +110,18 @@ impl Pieces {
         if let Some(begun) = self.begun_of(piece) {
             prefetch::value(begun);
         }
+    }
+
+    /// Bytes.
+    pub fn footprint(&self) -> u64 {
+        let spilled = |begun: &Begun| {
+            let state = if begun.state.spilled() { begun.state.capacity() } else { 0 };
+            let sources = if begun.sources.spilled() { begun.sources.capacity() } else { 0 };
+            (state + sources * size_of::<IpAddr>()) as u64
+        };
+        let buffers: u64 = self.begun.iter().map(spilled).sum();
+        let tables = of(&self.begun) + of(&self.index) + of(&self.partial);
+        self.have.footprint() + self.availability.footprint() + tables + buffers
     }
 
     pub fn have(&self) -> &Bitfield {

@@ -73,6 +73,15 @@ impl Remotes {
         }
     }
 
+    /// Bytes.
+    pub fn footprint(&self) -> u64 {
+        let remote = |remote: &Remote| {
+            let client = remote.client.as_ref().map_or(0, |client| client.len()) as u64;
+            size_of::<Remote>() as u64 + client + remote.exchange.footprint()
+        };
+        super::of(&self.0) + self.0.iter().flatten().map(|of| remote(of)).sum::<u64>()
+    }
+
     pub fn upload_only(&self, id: ConnId) -> bool {
         self.get(id).is_some_and(|remote| remote.upload_only)
     }

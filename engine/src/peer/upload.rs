@@ -52,6 +52,12 @@ impl Peer {
         let serve = have && (!choked || (fast && self.is_allowed(id, block.piece())));
         if serve {
             let Some(Busy { traffic, pools, .. }) = self.conns.active(id, &self.config, now) else { return };
+            // Without BEP 6 a request may pass our choke and unchoke on its way, and its sender, who has given it up,
+            // asks again: once is enough. With it each request has an answer of its own.
+            let waits = |queue| pools.blocks.iter(queue).any(|waiting| *waiting == block);
+            if !fast && (waits(traffic.uploads) || waits(traffic.reading)) {
+                return;
+            }
             if traffic.uploads.len() + traffic.reading.len() < self.config.max_queued as usize {
                 pools.blocks.push_back(&mut traffic.uploads, block);
                 self.pump(id, now);

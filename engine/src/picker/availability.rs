@@ -58,6 +58,12 @@ impl Availability {
         Self { order, places, start: vec![0, layout.pieces()] }
     }
 
+    /// Bytes.
+    pub(crate) fn footprint(&self) -> u64 {
+        let pieces = size_of_val(&*self.order) + size_of_val(&*self.places);
+        (pieces + self.start.capacity() * size_of::<u32>()) as u64
+    }
+
     /// Asks for the memory of a piece's place.
     #[inline]
     pub(crate) fn prefetch(&self, piece: PieceIndex) {

@@ -48,6 +48,17 @@ impl Handshake {
         Self { reserved: [0, 0, 0, 0, 0, EXTENDED, 0, FAST], info_hash, peer_id }
     }
 
+    /// The same, less the bits of what is not to be spoken.
+    pub fn limited(mut self, fast: bool, extended: bool) -> Self {
+        if !fast {
+            self.reserved[7] &= !FAST;
+        }
+        if !extended {
+            self.reserved[5] &= !EXTENDED;
+        }
+        self
+    }
+
     /// Whether the sender speaks the fast extension (BEP 6).
     pub fn fast(&self) -> bool {
         self.reserved[7] & FAST != 0

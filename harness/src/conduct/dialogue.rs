@@ -30,6 +30,8 @@ struct End {
     asked: BTreeMap<Block, u32>,
     /// What it has cancelled and the other may answer yet, and how often.
     cancelled: BTreeMap<Block, u32>,
+    /// What it has asked for again, and what came since may be the answer to that or to what it had cancelled before.
+    unsure: BTreeSet<Block>,
 }
 
 impl End {
@@ -43,6 +45,7 @@ impl End {
             allows: BTreeSet::new(),
             asked: BTreeMap::new(),
             cancelled: BTreeMap::new(),
+            unsure: BTreeSet::new(),
         }
     }
 
@@ -81,6 +84,7 @@ impl End {
 
     /// It asks for `block`. Twice is a fault of its own, and two answers are none.
     fn ask(&mut self, block: Block) {
+        self.unsure.remove(&block);
         *self.asked.entry(block).or_default() += 1;
     }
 
@@ -98,7 +102,7 @@ impl End {
 
     /// It no longer wants `block`, which may come all the same.
     fn cancel(&mut self, block: Block) {
-        if self.ask_less(&block) {
+        if self.ask_less(&block) || self.unsure.remove(&block) {
             *self.cancelled.entry(block).or_default() += 1;
         }
     }
@@ -106,7 +110,12 @@ impl End {
     /// An answer to `block`: whether one was due. Each request has its own, also one that was cancelled, and the older
     /// comes first.
     fn answered(&mut self, block: &Block) -> bool {
-        let Some(times) = self.cancelled.get_mut(block) else { return self.ask_less(block) };
+        self.cancelled_less(block) || self.ask_less(block)
+    }
+
+    /// One answer less is due to what was cancelled of `block`: whether any was.
+    fn cancelled_less(&mut self, block: &Block) -> bool {
+        let Some(times) = self.cancelled.get_mut(block) else { return false };
         *times -= 1;
         if *times == 0 {
             self.cancelled.remove(block);
@@ -114,11 +123,18 @@ impl End {
         true
     }
 
-    /// An answer that may be to all that was asked for of `block`: without the fast extension a request that was
+    /// An answer that may be to whatever was asked for of `block`: without the fast extension a request that was
     /// cancelled in time has none.
     fn answered_at_last(&mut self, block: &Block) {
-        self.cancelled.remove(block);
-        self.asked.remove(block);
+        let again = self.asked.remove(block).is_some();
+        if self.cancelled_less(block) && again {
+            self.unsure.insert(*block);
+        }
+    }
+
+    /// Whether there may be something to cancel.
+    fn may_cancel(&self, block: &Block) -> bool {
+        self.asked.contains_key(block) || self.unsure.contains(block)
     }
 }
 
@@ -172,6 +188,7 @@ impl Dialogue {
             Message::Choke if !fast => {
                 self.we.asked.clear();
                 self.we.cancelled.clear();
+                self.we.unsure.clear();
             }
             _ => {}
         }
@@ -230,7 +247,7 @@ impl Dialogue {
             Message::Choke => hold(!self.we.choking, Rule::ChokeChanges),
             Message::Unchoke => hold(self.we.choking, Rule::ChokeChanges),
             Message::Request(raw) => self.judge_request(raw, layout),
-            Message::Cancel(raw) => hold(self.we.asked.contains_key(&key(raw)), Rule::CancelAsked),
+            Message::Cancel(raw) => hold(self.we.may_cancel(&key(raw)), Rule::CancelAsked),
             Message::Piece { piece, begin, data } => {
                 let had = layout.piece(*piece).is_some_and(|piece| self.we.pieces.contains(piece));
                 hold(had, Rule::PieceHad)?;

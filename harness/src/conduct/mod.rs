@@ -95,7 +95,7 @@ pub struct Breach {
     pub conn: ConnId,
     /// Which.
     pub rule: Rule,
-    /// The message.
+    /// The message, in words.
     pub by: String,
 }
 
@@ -149,7 +149,7 @@ impl Conduct {
                     Some(dialogue) => dialogue.said_handshake(handshake),
                     None => Err(Rule::Closed),
                 };
-                (*conn, verdict.err(), "handshake".to_owned())
+                (*conn, verdict.err(), "a handshake".to_owned())
             }
             Output::Send { conn, message } => {
                 self.messages += 1;

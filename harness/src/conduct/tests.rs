@@ -68,6 +68,24 @@ fn what_was_cancelled_may_be_asked_for_again_and_is_answered_first() {
     assert_eq!(broken(none_left), [Rule::CancelAsked]);
 }
 
+#[test]
+fn without_the_fast_extension_one_block_may_answer_a_cancel_or_what_was_asked_for_since() {
+    let request = || We(Message::Request(block(1, 0)));
+    let cancel = || We(Message::Cancel(block(1, 0)));
+    let came = || They(data(1, 0));
+    let broken = |lines: Vec<Line>| judged(false, after(unchoked(), lines));
+    assert_eq!(broken(vec![request(), cancel(), request(), came(), cancel()]), []);
+    assert_eq!(broken(vec![request(), cancel(), request(), came(), cancel(), cancel()]), [Rule::CancelAsked]);
+    assert_eq!(broken(vec![request(), came(), cancel()]), [Rule::CancelAsked]);
+    // What was cancelled so may come yet, and be taken for the answer to a third request.
+    let thrice = vec![request(), cancel(), request(), came(), cancel(), request(), came(), cancel()];
+    assert_eq!(broken(thrice), []);
+    let late = vec![request(), cancel(), request(), cancel(), came(), request(), came(), cancel()];
+    assert_eq!(broken(late), []);
+    let choked = vec![request(), cancel(), request(), came(), They(Message::Choke), cancel()];
+    assert_eq!(broken(choked), [Rule::CancelAsked]);
+}
+
 fn all() -> Message {
     Message::Bitfield(Bytes::from_static(&[0xf0]))
 }

@@ -25,8 +25,9 @@ impl Arm for Memory {
     fn hold(&mut self, dialogue: &Dialogue) -> Result<Option<Finding>, String> {
         Ok(Memory::hold(self, dialogue).found)
     }
-    fn tries(&self, _: &Finding) -> u32 {
-        5_000
+    fn tries(&self, finding: &Finding) -> u32 {
+        // Each that does not end goes on until all the inputs it may have are used up.
+        if matches!(finding, Finding::Hang) { 300 } else { 5_000 }
     }
 }
 
@@ -89,28 +90,42 @@ impl Campaign {
         Some(strategy.new_tree(&mut runner).ok()?.current())
     }
 
-    /// Holds the dialogue of this number, and cuts down what it shows if that is `worth` it.
+    /// Holds the dialogue of this number, and cuts down what it shows as long as that is `worth` it, which is asked
+    /// before each attempt.
     pub fn hold(
         &self,
         number: u64,
         arm: &mut dyn Arm,
-        worth: impl FnOnce(&Finding) -> bool,
+        worth: impl FnMut(&Finding) -> bool,
     ) -> Result<Option<Found>, String> {
         let Some(drawn) = self.draw(number) else { return Ok(None) };
         let Some(finding) = arm.hold(&drawn)? else { return Ok(None) };
-        if !worth(&finding) {
-            return Ok(Some(Found { number, finding, shrunk: drawn.clone(), drawn }));
+        Ok(Some(cut(number, drawn, finding, arm, worth)))
+    }
+}
+
+/// What dialogue `number` shows on an arm, cut down as long as that is `worth` it.
+pub fn cut(
+    number: u64,
+    drawn: Dialogue,
+    finding: Finding,
+    arm: &mut dyn Arm,
+    mut worth: impl FnMut(&Finding) -> bool,
+) -> Found {
+    let tries = arm.tries(&finding);
+    // A client that could not be started shows nothing. In its own words what the shortest shows is said.
+    let mut last = finding;
+    let shrunk = shrink(&drawn, tries, |candidate| {
+        if !worth(&last) {
+            return false;
         }
-        let tries = arm.tries(&finding);
-        // A client that could not be started shows nothing. In its own words what the shortest shows is said.
-        let mut last = finding;
-        let shrunk = shrink(&drawn, tries, |candidate| match arm.hold(candidate).ok().flatten() {
+        match arm.hold(candidate).ok().flatten() {
             Some(found) if found.is_like(&last) => {
                 last = found;
                 true
             }
             _ => false,
-        });
-        Ok(Some(Found { number, finding: last, drawn, shrunk }))
-    }
+        }
+    });
+    Found { number, finding: last, drawn, shrunk }
 }

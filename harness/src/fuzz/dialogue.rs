@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::wire::{HANDSHAKE_LENGTH, Handshake, InfoHash, Message, PeerId, RawBlock, encode};
 
 use super::subject::Subject;
+use crate::launch::With;
 
 /// The most remotes of a dialogue; they are numbered from 1.
 pub const REMOTES: u8 = 4;
@@ -37,6 +38,15 @@ impl Role {
             Self::Leech => "leech",
             Self::Seed => "seed",
             Self::Magnet => "magnet",
+        }
+    }
+
+    /// How a client is told of the torrent.
+    pub const fn with(self) -> With {
+        match self {
+            Self::Leech => With::Leech,
+            Self::Seed => With::Seed,
+            Self::Magnet => With::Magnet,
         }
     }
 }

@@ -25,6 +25,8 @@ pub trait Machine {
     }
     /// Whether it has all that it is there for.
     fn is_done(&self) -> bool;
+    /// Bytes of memory that it holds by its own account.
+    fn holds(&self) -> u64;
 }
 
 impl Machine for Peer {
@@ -39,6 +41,9 @@ impl Machine for Peer {
     }
     fn is_done(&self) -> bool {
         self.is_complete()
+    }
+    fn holds(&self) -> u64 {
+        self.footprint().total()
     }
 }
 
@@ -136,5 +141,9 @@ impl Machine for Magnet {
 
     fn is_done(&self) -> bool {
         self.peer.as_ref().is_some_and(Peer::is_complete)
+    }
+
+    fn holds(&self) -> u64 {
+        self.fetch.as_ref().map_or(0, Fetch::footprint) + self.peer.as_ref().map_or(0, Peer::holds)
     }
 }

@@ -3,9 +3,8 @@
 //!
 //! - All that is said goes through bytes, both ways: the engine's decoder reads the remotes, and a decoder of ours the
 //!   engine.
-//! - Held are: no panic, no breach of [`conduct`](crate::conduct), a bounded number of outputs for an input, bounded
-//!   memory if a [`Meter`] is given, and that an honest remote, who comes half-way, is served to the last byte within
-//!   an hour after the dialogue (and the peer by it).
+//! - Held are: no panic, what the judge (`judge.rs`) holds, and that an honest remote, who comes half-way, is served to
+//!   the last byte within an hour after the dialogue (and the peer by it).
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,17 +13,19 @@ use std::time::Duration;
 
 use engine::peer::{Input, Output};
 use engine::tracker::AnnounceReply;
-use engine::wire::{Decoded, Decoder, ExtendedHandshake, Limits, Message, encode};
+use engine::wire::{Decoded, Message, encode};
 use engine::{BlockRef, ConnId, Instant, Peer};
 use rustc_hash::FxHashMap;
 
-use super::dialogue::{Act, Await, Dialogue, METADATA_HERE, REMOTES, Role, Serve, Step};
+use super::dialogue::{Dialogue, REMOTES, Role, Serve};
 use super::finding::Finding;
+use super::judge::Judge;
 use super::machine::{Machine, PORT, engine, honest_addr, peer, target_addr};
-use super::panics;
-use super::serve::answer;
+use super::remote::Remote;
+use super::stage::Stage;
 use super::subject::Subject;
 use crate::conduct::Conduct;
+use crate::{panics, words};
 
 /// Bytes that the process, or whatever is watched, holds now.
 pub type Meter = fn() -> u64;
@@ -41,16 +42,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 const LATENCY: Duration = Duration::from_millis(10);
 /// The disk, and the network for what is sent.
 const DISK: Duration = Duration::from_millis(1);
-/// The most outputs to one input, and as many more as the torrent has pieces, for each remote.
-const MOST_OUTPUTS: usize = 2_000;
-/// The most inputs that may follow a step or come in an hour of virtual time.
-const MOST_INPUTS: u32 = 2_000_000;
-/// What may be held whatever comes in: the decoders' own limits, of all remotes.
-const HELD: u64 = 12 << 20;
-/// And for each byte that came in.
-const HELD_PER_BYTE: u64 = 8;
-/// The most messages of the peer that are kept to be waited for.
-const MOST_HEARD: usize = 10_000;
 /// The honest remote's connection; those of the others have their numbers.
 const HONEST: ConnId = ConnId(0);
 
@@ -74,7 +65,7 @@ pub struct Outcome {
 /// The arm in memory.
 pub struct Memory {
     make: Make,
-    /// Measures what is held, if it is to be bounded.
+    /// Measures what is held besides the peer's own account, if that is to be bounded: for tests of that account.
     pub meter: Option<Meter>,
     /// Hold the remotes to the rules, too: for dialogues that are meant to be legal.
     pub judge_remotes: bool,
@@ -100,10 +91,10 @@ impl Memory {
         let subject = Arc::new(subject);
         let Some(target) = (self.make)(dialogue.role, &subject) else { return Outcome::default() };
         let mut rig = Rig::new(subject, target, dialogue.role, self);
-        match panics::caught(|| rig.hold(dialogue)) {
-            Ok(()) => rig.outcome,
-            Err(panic) => Outcome { found: Some(panic), ..rig.outcome },
+        if let Err(panic) = panics::caught(|| rig.hold(dialogue)) {
+            rig.judge.found = Some(Finding::Panic { at: panic.at, message: panic.message });
         }
+        Outcome { found: rig.judge.found, ..rig.outcome }
     }
 }
 
@@ -113,24 +104,10 @@ enum To {
     Honest,
 }
 
-/// One remote of the dialogue.
-#[derive(Default)]
-struct Remote {
+/// One remote of the dialogue, and its connection.
+struct Line {
     open: bool,
-    /// Reads what it sends.
-    decoder: Option<Decoder>,
-    /// Reads what the peer sends it.
-    ears: Option<Decoder>,
-    /// What the peer has said and nobody has waited for; `None` is its handshake.
-    heard: Vec<Option<Message>>,
-    /// Requests that have not been served.
-    asked: Vec<Message>,
-    /// The id under which the peer takes `ut_metadata`.
-    metadata: u8,
-    /// It has dialled before.
-    came: bool,
-    /// It speaks BEP 6.
-    fast: bool,
+    end: Remote,
     /// The rules, from its end.
     conduct: Option<Conduct>,
 }
@@ -146,22 +123,18 @@ struct Rig<'a> {
     now: Instant,
     queue: BTreeMap<(Instant, u64), (To, Input)>,
     queued: u64,
-    remotes: Vec<Remote>,
-    conduct: Conduct,
+    lines: Vec<Line>,
+    judge: Judge,
     /// The blocks that the peer has kept, and whether they are right.
     disk: FxHashMap<BlockRef, bool>,
     outcome: Outcome,
     arm: &'a Memory,
-    /// What was held at the start, and what came in since.
-    held: u64,
-    received: u64,
-    inputs: u32,
 }
 
 impl<'a> Rig<'a> {
     fn new(subject: Arc<Subject>, target: Box<dyn Machine>, role: Role, arm: &'a Memory) -> Self {
         Self {
-            conduct: Conduct::new(*subject.layout()),
+            judge: Judge::new(*subject.layout(), arm.meter),
             honest: peer(&subject, role != Role::Seed, 2, honest_addr()),
             subject,
             target,
@@ -171,13 +144,10 @@ impl<'a> Rig<'a> {
             now: Instant::ZERO,
             queue: BTreeMap::new(),
             queued: 0,
-            remotes: (0..=REMOTES).map(|_| Remote::default()).collect(),
+            lines: (0..=REMOTES).map(|_| Line { open: false, end: Remote::new(), conduct: None }).collect(),
             disk: FxHashMap::default(),
             outcome: Outcome::default(),
-            held: arm.meter.map_or(0, |meter| meter()),
             arm,
-            received: 0,
-            inputs: 0,
         }
     }
 
@@ -187,30 +157,27 @@ impl<'a> Rig<'a> {
             if at == dialogue.steps.len() / 2 {
                 self.invite();
             }
-            self.pass(step.wait, |_| false);
-            self.inputs = 0;
+            self.judge.step();
+            self.wait(step.wait, |_| false);
             self.act(step);
-            if self.outcome.found.is_some() {
+            if self.is_over() {
                 return;
             }
         }
         self.invite();
-        self.pass(HOUR, Self::is_served);
-        if self.outcome.found.is_none() && !self.is_served() {
+        self.judge.step();
+        self.wait(HOUR, Self::is_served);
+        if !self.is_over() && !self.is_served() {
             let why = match self.role {
                 Role::Seed => "it has not got the torrent within an hour",
                 Role::Leech | Role::Magnet => "the peer has not got the torrent from it within an hour",
             };
-            self.find(Finding::Unserved(why.into()));
+            self.judge.find(Finding::Unserved(why.into()));
         }
-        for remote in &mut self.remotes {
-            let breaches = remote.conduct.take();
+        for line in &mut self.lines {
+            let breaches = line.conduct.take();
             self.outcome.remotes.extend(breaches.iter().flat_map(|conduct| conduct.breaches().to_vec()));
         }
-    }
-
-    fn find(&mut self, finding: Finding) {
-        self.outcome.found.get_or_insert(finding);
     }
 
     fn is_served(&mut self) -> bool {
@@ -236,33 +203,6 @@ impl<'a> Rig<'a> {
         self.queue.insert((self.now + after, self.queued), (to, input));
     }
 
-    /// Lets time pass, or until `done`.
-    fn pass(&mut self, time: Duration, mut done: impl FnMut(&mut Self) -> bool) {
-        let end = self.now + time;
-        while self.outcome.found.is_none() && !done(self) {
-            let arrival = self.queue.first_key_value().map(|((at, _), _)| *at);
-            let timer = self.target.timeout().map(|deadline| deadline.at);
-            let honest = self.honest.as_ref().and_then(Peer::poll_timeout).map(|deadline| deadline.at);
-            let next = [arrival, timer, honest].into_iter().flatten().min();
-            let Some(next) = next.filter(|next| *next <= end) else { break };
-            self.now = self.now.max(next);
-            if arrival == Some(next) {
-                match self.queue.pop_first() {
-                    Some((_, (To::Target, input))) => self.tell(input),
-                    Some((_, (To::Honest, input))) => self.tell_honest(input),
-                    None => {}
-                }
-            } else if timer == Some(next) {
-                self.tell(Input::Timeout);
-            } else {
-                self.tell_honest(Input::Timeout);
-            }
-        }
-        if self.outcome.found.is_none() && !done(self) {
-            self.now = self.now.max(end);
-        }
-    }
-
     /// Tells the peer, unless the connection is gone.
     fn tell(&mut self, input: Input) {
         let conn = match &input {
@@ -274,14 +214,12 @@ impl<'a> Rig<'a> {
             | Input::Closed { conn } => Some(*conn),
             _ => None,
         };
-        if conn.is_some_and(|conn| !self.is_open(conn)) {
+        if conn.is_some_and(|conn| !self.has_open(conn)) {
             return;
         }
-        self.inputs += 1;
-        if self.inputs > MOST_INPUTS {
-            return self.find(Finding::Hang);
+        if !self.judge.input(&input) {
+            return;
         }
-        self.conduct.input(&input);
         if let Input::Closed { conn } = &input {
             self.shut(*conn);
         }
@@ -290,36 +228,23 @@ impl<'a> Rig<'a> {
         while self.target.turn(self.now) {
             self.drain();
         }
-        if let Some(meter) = self.arm.meter {
-            let held = meter().saturating_sub(self.held);
-            if held > HELD + HELD_PER_BYTE * self.received {
-                self.find(Finding::Memory(held));
-            }
-        }
+        let unfinished: u64 = self.lines.iter().map(|line| line.end.unfinished()).sum();
+        self.judge.settled(self.target.holds() + unfinished);
     }
 
     fn drain(&mut self) {
-        let most = MOST_OUTPUTS + 2 * self.subject.layout().pieces() as usize * usize::from(REMOTES + 1);
-        let mut outputs = 0;
         while let Some(output) = self.target.output() {
-            outputs += 1;
-            if outputs > most {
-                return self.find(Finding::Flood(outputs));
-            }
-            let broken = self.conduct.breaches().len();
-            self.conduct.output(&output);
-            if let Some(breach) = self.conduct.breaches().get(broken) {
-                let by = breach.by.chars().take(200).collect();
-                self.find(Finding::Breach { rule: breach.rule, by });
+            if !self.judge.output(&output) {
+                return;
             }
             self.carry(output);
         }
     }
 
-    fn is_open(&self, conn: ConnId) -> bool {
+    fn has_open(&self, conn: ConnId) -> bool {
         match conn {
             HONEST => self.honest_is_open,
-            _ => self.remotes.get(conn.index()).is_some_and(|remote| remote.open),
+            _ => self.lines.get(conn.index()).is_some_and(|line| line.open),
         }
     }
 
@@ -327,10 +252,9 @@ impl<'a> Rig<'a> {
         match conn {
             HONEST => self.honest_is_open = false,
             _ => {
-                if let Some(remote) = self.remotes.get_mut(conn.index()) {
-                    remote.open = false;
-                    (remote.decoder, remote.ears) = (None, None);
-                    remote.asked.clear();
+                if let Some(line) = self.lines.get_mut(conn.index()) {
+                    line.open = false;
+                    line.end.hung_up();
                 }
             }
         }
@@ -443,7 +367,8 @@ impl Rig<'_> {
             }
             Output::WriteBlock { block, data } => {
                 if self.subject.bytes_of(block.into()) != data {
-                    self.find(Finding::Unserved(format!("it was sent wrong bytes for {block:?}")));
+                    let block = words::block(&block.into());
+                    self.judge.find(Finding::Unserved(format!("it was sent a wrong block: {block}")));
                 }
             }
             Output::VerifyPiece { piece } => {
@@ -459,97 +384,19 @@ impl Rig<'_> {
         }
     }
 
-    fn remote(&mut self, number: u8) -> &mut Remote {
-        let last = self.remotes.len() - 1;
-        &mut self.remotes[usize::from(number).min(last)]
-    }
-
-    fn act(&mut self, step: &Step) {
-        let number = step.remote.clamp(1, REMOTES);
-        let conn = ConnId(number.into());
-        match &step.act {
-            Act::Close => return self.tell(Input::Closed { conn }),
-            Act::Await(what) => return self.wait_for(number, *what),
-            Act::Serve { count, how } => return self.serve(number, *count, *how),
-            _ => {}
-        }
-        if !self.remote(number).open {
-            // Who was closed has to dial again before it can say anything.
-            let first = !std::mem::replace(&mut self.remote(number).came, true);
-            if first || matches!(step.act, Act::Connect) {
-                self.connect(number);
-            }
-        }
-        let bytes = step.act.bytes(&self.subject);
-        self.send(number, &bytes, step.slice);
-    }
-
-    fn connect(&mut self, number: u8) {
-        let conn = ConnId(number.into());
-        let judge = self.arm.judge_remotes.then(|| Conduct::new(*self.subject.layout()));
-        let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 1, number), PORT));
-        let remote = self.remote(number);
-        remote.open = true;
-        remote.decoder = Some(Decoder::new(Limits::default()));
-        remote.ears = Some(Decoder::new(Limits::default()));
-        remote.heard.clear();
-        if let Some(mut conduct) = judge {
-            conduct.input(&Input::Connected { conn, addr: target_addr(), outgoing: true });
-            remote.conduct = Some(conduct);
-        }
-        self.tell(Input::Connected { conn, addr, outgoing: false });
-    }
-
-    /// What a remote sends, in slices.
-    fn send(&mut self, number: u8, bytes: &[u8], slice: u16) {
-        let conn = ConnId(number.into());
-        let size = if slice == 0 { bytes.len().max(1) } else { slice.into() };
-        for slice in bytes.chunks(size) {
-            self.received += slice.len() as u64;
-            if let Some(decoder) = &mut self.remote(number).decoder {
-                decoder.feed(slice);
-            }
-            loop {
-                if self.outcome.found.is_some() {
-                    return;
-                }
-                // The peer may have hung up upon the last message.
-                let Some(decoder) = &mut self.remote(number).decoder else { return };
-                match decoder.poll() {
-                    Ok(None) => break,
-                    Ok(Some(decoded)) => self.spoken(number, decoded),
-                    Err(error) => {
-                        self.tell(Input::Malformed { conn, error });
-                        if self.is_open(conn) && self.outcome.found.is_none() {
-                            self.find(Finding::Unserved(
-                                "bytes that are no message did not end a connection".into(),
-                            ));
-                        }
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// What a remote has said, whole.
+    /// The next thing that a remote has said, whole.
     fn spoken(&mut self, number: u8, decoded: Decoded) {
         let conn = ConnId(number.into());
-        let remote = self.remote(number);
+        let conduct = &mut self.line(number).conduct;
         let input = match decoded {
             Decoded::Handshake(handshake) => {
-                remote.fast = handshake.fast();
-                if let Some(conduct) = &mut remote.conduct {
+                if let Some(conduct) = conduct {
                     conduct.output(&Output::SendHandshake { conn, handshake });
                 }
                 Input::Handshake { conn, handshake }
             }
             Decoded::Message(message) => {
-                // Without BEP 6 a choke forgets what was asked for.
-                if matches!(message, Message::Choke) && !remote.fast {
-                    remote.asked.retain(|asked| !matches!(asked, Message::Request(_)));
-                }
-                if let Some(conduct) = &mut remote.conduct {
+                if let Some(conduct) = conduct {
                     conduct.output(&Output::Send { conn, message: message.clone() });
                 }
                 Input::Message { conn, message }
@@ -560,77 +407,135 @@ impl Rig<'_> {
 
     /// What the peer says to a remote.
     fn hear(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(remote) = self.remotes.get_mut(conn.index()) else { return };
-        let Some(ears) = &mut remote.ears else { return };
-        ears.feed(bytes);
+        let Some(line) = self.lines.get_mut(conn.index()).filter(|line| line.open) else { return };
+        line.end.gets(bytes);
         loop {
-            let message = match ears.poll() {
+            let heard = match line.end.hears() {
                 Ok(None) => return,
-                Ok(Some(Decoded::Handshake(handshake))) => {
-                    if let Some(conduct) = &mut remote.conduct {
-                        conduct.input(&Input::Handshake { conn, handshake });
-                    }
-                    None
-                }
-                Ok(Some(Decoded::Message(message))) => {
-                    if let Some(conduct) = &mut remote.conduct {
-                        conduct.input(&Input::Message { conn, message: message.clone() });
-                    }
-                    Some(message)
-                }
-                Err(error) => return self.find(Finding::Undecodable(error.to_string())),
+                Ok(Some(heard)) => heard,
+                Err(error) => return self.judge.find(Finding::Undecodable(error.to_string())),
             };
-            match &message {
-                Some(Message::Extended { id: 0, payload }) => {
-                    let theirs = ExtendedHandshake::from_bytes(payload);
-                    let id = theirs.ok().and_then(|theirs| theirs.id(engine::wire::extension::UT_METADATA));
-                    remote.metadata = id.unwrap_or(remote.metadata);
-                }
-                Some(asked @ (Message::Request(_) | Message::Extended { id: METADATA_HERE, .. })) => {
-                    remote.asked.push(asked.clone());
-                }
-                _ => {}
+            let Some(conduct) = &mut line.conduct else { continue };
+            conduct.input(&match heard {
+                Decoded::Handshake(handshake) => Input::Handshake { conn, handshake },
+                Decoded::Message(message) => Input::Message { conn, message },
+            });
+        }
+    }
+
+    fn line(&mut self, number: u8) -> &mut Line {
+        let last = self.lines.len() - 1;
+        &mut self.lines[usize::from(number).min(last)]
+    }
+}
+
+impl Stage for Rig<'_> {
+    fn subject(&self) -> Arc<Subject> {
+        self.subject.clone()
+    }
+
+    fn remote(&mut self, number: u8) -> &mut Remote {
+        &mut self.line(number).end
+    }
+
+    fn is_open(&mut self, number: u8) -> bool {
+        self.line(number).open
+    }
+
+    fn is_over(&self) -> bool {
+        self.judge.found.is_some()
+    }
+
+    fn connect(&mut self, number: u8) {
+        let conn = ConnId(number.into());
+        let mut conduct = self.arm.judge_remotes.then(|| Conduct::new(*self.subject.layout()));
+        if let Some(conduct) = &mut conduct {
+            conduct.input(&Input::Connected { conn, addr: target_addr(), outgoing: true });
+        }
+        let line = self.line(number);
+        line.open = true;
+        line.end.dials();
+        if conduct.is_some() {
+            line.conduct = conduct;
+        }
+        let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 1, number), PORT));
+        self.tell(Input::Connected { conn, addr, outgoing: false });
+    }
+
+    fn close(&mut self, number: u8) {
+        self.tell(Input::Closed { conn: ConnId(number.into()) });
+    }
+
+    fn send(&mut self, number: u8, bytes: &[u8], slice: u16) {
+        let conn = ConnId(number.into());
+        let size = if slice == 0 { bytes.len().max(1) } else { slice.into() };
+        for slice in bytes.chunks(size) {
+            self.judge.received(slice.len());
+            // The peer may have hung up upon the last message.
+            if !self.is_open(number) {
+                continue;
             }
-            if remote.heard.len() < MOST_HEARD {
-                remote.heard.push(message);
+            self.remote(number).sends(slice);
+            loop {
+                if self.is_over() {
+                    return;
+                }
+                match self.remote(number).says() {
+                    Ok(None) => break,
+                    Ok(Some(decoded)) => self.spoken(number, decoded),
+                    Err(error) => {
+                        self.tell(Input::Malformed { conn, error });
+                        if self.is_open(number) && !self.is_over() {
+                            let why = "bytes that are no message did not end a connection";
+                            self.judge.find(Finding::Unserved(why.into()));
+                        }
+                        return;
+                    }
+                }
             }
         }
     }
 
-    fn wait_for(&mut self, number: u8, what: Await) {
-        let mut came = false;
-        self.pass(PATIENCE, |rig| {
-            let remote = rig.remote(number);
-            let found = remote.heard.iter().position(|heard| match heard {
-                None => what == Await::Handshake,
-                Some(message) => what.is(message),
-            });
-            if let Some(at) = found.filter(|_| !came) {
-                remote.heard.remove(at);
-                came = true;
+    fn wait(&mut self, time: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+        let end = self.now + time;
+        while !self.is_over() && !done(self) {
+            let arrival = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let timer = self.target.timeout().map(|deadline| deadline.at);
+            let honest = self.honest.as_ref().and_then(Peer::poll_timeout).map(|deadline| deadline.at);
+            let next = [arrival, timer, honest].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            if arrival == Some(next) {
+                match self.queue.pop_first() {
+                    Some((_, (To::Target, input))) => self.tell(input),
+                    Some((_, (To::Honest, input))) => self.tell_honest(input),
+                    None => {}
+                }
+            } else if timer == Some(next) {
+                self.tell(Input::Timeout);
+            } else {
+                self.tell_honest(Input::Timeout);
             }
-            // Who is closed hears nothing more.
-            came || !remote.open
-        });
+        }
+        if !self.is_over() && !done(self) {
+            self.now = self.now.max(end);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn serves(&self, how: Serve) -> Duration {
+        // To refuse what is asked is no reason to wait for more.
+        if how == Serve::Reject { Duration::ZERO } else { SERVES }
+    }
+
+    fn awaited(&mut self, came: bool) {
         self.outcome.awaited.push(came);
     }
 
-    fn serve(&mut self, number: u8, count: u16, how: Serve) {
-        for _ in 0..count {
-            // To refuse what is asked is no reason to wait for more.
-            let patience = if how == Serve::Reject { Duration::ZERO } else { SERVES };
-            self.pass(patience, |rig| !rig.remote(number).asked.is_empty() || !rig.remote(number).open);
-            let subject = self.subject.clone();
-            let remote = self.remote(number);
-            if remote.asked.is_empty() || !remote.open {
-                return;
-            }
-            let asked = remote.asked.remove(0);
-            let bytes = answer(&asked, how, remote.metadata, &subject);
-            self.send(number, &bytes, 0);
-            if self.outcome.found.is_some() {
-                return;
-            }
-        }
+    fn turn(&mut self) {
+        self.judge.step();
     }
 }

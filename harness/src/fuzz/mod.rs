@@ -12,14 +12,16 @@ pub mod campaign;
 pub mod dialogue;
 pub mod finding;
 pub mod generate;
+mod judge;
 pub mod machine;
 pub mod memory;
 pub mod mutate;
-mod panics;
 pub mod properties;
+mod remote;
 pub mod serve;
 pub mod shrink;
 pub mod socket;
+mod stage;
 pub mod subject;
 pub mod text;
 

@@ -9,14 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::ConnId;
 use engine::peer::{Input, Output};
-use engine::wire::{Decoded, Decoder, ExtendedHandshake, Limits, Message, WireError, extension};
-use engine::{ConnId, Handshake};
+use engine::wire::{Decoded, WireError};
 
 use super::campaign;
-use super::dialogue::{Act, Await, Dialogue, METADATA_HERE, REMOTES, Role, Serve, Step};
+use super::dialogue::{Dialogue, REMOTES, Role, Serve};
 use super::finding::Finding;
-use super::serve::answer;
+use super::remote::Remote;
+use super::stage::Stage;
 use super::subject::Subject;
 use crate::conduct::{Conduct, Rule};
 use crate::conform::arm::socket::{Refused, Sockets, Terms};
@@ -37,8 +38,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub const HELD: u64 = 96 << 20;
 /// And for each byte that it was sent.
 const HELD_PER_BYTE: u64 = 16;
-/// The most messages of the peer that are kept to be waited for.
-const MOST_HEARD: usize = 10_000;
 /// How long the system may take to end a process that has crashed.
 const DYING: Duration = Duration::from_secs(1);
 /// How often a client is started before that has failed.
@@ -144,7 +143,7 @@ impl campaign::Arm for Socket {
             subject: self.about.clone(),
             patience: self.patience,
             ours: self.is_ours(),
-            remotes: (0..=REMOTES).map(|_| Remote::new(&self.about)).collect(),
+            lines: (0..=REMOTES).map(|_| Line::new(&self.about)).collect(),
             sent: 0,
             found: None,
             sockets: &mut sockets,
@@ -205,37 +204,17 @@ fn resident(sockets: &Sockets) -> u64 {
     sockets.running().and_then(Running::memory).unwrap_or_default()
 }
 
-/// One remote of the dialogue.
-struct Remote {
+/// One remote of the dialogue, and its connection.
+struct Line {
     link: Option<Link>,
-    came: bool,
-    /// It has sent a handshake.
-    greeted: bool,
-    fast: bool,
-    /// Reads what it sends, so that the rules know what the peer has heard.
-    own: Decoder,
-    /// Reads what the peer sends.
-    ears: Decoder,
+    end: Remote,
+    /// The rules for the peer, on this connection.
     conduct: Conduct,
-    heard: Vec<Option<Message>>,
-    asked: Vec<Message>,
-    metadata: u8,
 }
 
-impl Remote {
+impl Line {
     fn new(subject: &Subject) -> Self {
-        Self {
-            link: None,
-            came: false,
-            greeted: false,
-            fast: false,
-            own: Decoder::new(Limits::default()),
-            ears: Decoder::new(Limits::default()),
-            conduct: Conduct::new(*subject.layout()),
-            heard: Vec::new(),
-            asked: Vec::new(),
-            metadata: 0,
-        }
+        Self { link: None, end: Remote::new(), conduct: Conduct::new(*subject.layout()) }
     }
 }
 
@@ -244,7 +223,7 @@ struct Talk<'a> {
     subject: Arc<Subject>,
     patience: Duration,
     ours: bool,
-    remotes: Vec<Remote>,
+    lines: Vec<Line>,
     sent: u64,
     found: Option<Finding>,
 }
@@ -252,94 +231,116 @@ struct Talk<'a> {
 impl Talk<'_> {
     fn hold(&mut self, dialogue: &Dialogue) {
         for step in &dialogue.steps {
-            self.listen(step.wait.min(WAIT).max(LISTEN), |_| false);
-            if self.found.is_some() || self.sockets.is_over() {
+            self.wait(step.wait.min(WAIT).max(LISTEN), |_| false);
+            if self.is_over() {
                 break;
             }
             self.act(step);
         }
-        self.listen(WAIT, |_| false);
+        self.wait(WAIT, |_| false);
         for number in 1..=REMOTES {
             self.close(number);
         }
     }
 
-    fn remote(&mut self, number: u8) -> &mut Remote {
-        let last = self.remotes.len() - 1;
-        &mut self.remotes[usize::from(number).min(last)]
+    fn line(&mut self, number: u8) -> &mut Line {
+        let last = self.lines.len() - 1;
+        &mut self.lines[usize::from(number).min(last)]
     }
 
-    fn act(&mut self, step: &Step) {
-        let number = step.remote.clamp(1, REMOTES);
-        match &step.act {
-            Act::Close => return self.close(number),
-            Act::Await(what) => return self.wait_for(number, *what),
-            Act::Serve { count, how } => return self.serve(number, *count, *how),
-            _ => {}
-        }
-        if self.remote(number).link.is_none() {
-            let first = !std::mem::replace(&mut self.remote(number).came, true);
-            if first || matches!(step.act, Act::Connect) {
-                self.connect(number);
+    /// What the peer has sent to a remote.
+    fn hear(&mut self, number: u8, bytes: &[u8]) {
+        let (conn, ours) = (ConnId(number.into()), self.ours);
+        let line = self.line(number);
+        line.end.gets(bytes);
+        let mut found = None;
+        while found.is_none() {
+            let broken = line.conduct.breaches().len();
+            match line.end.hears() {
+                Ok(None) => break,
+                Ok(Some(Decoded::Handshake(handshake))) => {
+                    line.conduct.output(&Output::SendHandshake { conn, handshake });
+                }
+                Ok(Some(Decoded::Message(message))) => line.conduct.output(&Output::Send { conn, message }),
+                // Who does not begin with a handshake may be answered in an encrypted one.
+                Err(WireError::Protocol { .. }) if !line.end.greeted => break,
+                Err(error) => found = Some(Finding::Undecodable(error.to_string())),
+            }
+            let breach = line.conduct.breaches().get(broken);
+            if let Some(breach) = breach.filter(|breach| holds(breach.rule, ours)) {
+                let by = breach.by.chars().take(200).collect();
+                found = Some(Finding::Breach { rule: breach.rule, by });
             }
         }
-        let bytes = step.act.bytes(&self.subject);
-        let slice = if step.slice == 0 { bytes.len().max(1) } else { step.slice.into() };
-        // A system call for each byte of a long message would take all day.
-        let slice = slice.max(bytes.len() / 256);
-        bytes.chunks(slice).for_each(|slice| self.send(number, slice));
+        if let Some(found) = found {
+            self.found.get_or_insert(found);
+        }
+    }
+}
+
+impl Stage for Talk<'_> {
+    fn subject(&self) -> Arc<Subject> {
+        self.subject.clone()
+    }
+
+    fn remote(&mut self, number: u8) -> &mut Remote {
+        &mut self.line(number).end
+    }
+
+    fn is_open(&mut self, number: u8) -> bool {
+        self.line(number).link.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        self.found.is_some() || self.sockets.is_over()
     }
 
     fn connect(&mut self, number: u8) {
         let from = self.sockets.fresh();
         let link = self.sockets.dial(from);
-        let fresh = Remote::new(&self.subject);
+        let conduct = Conduct::new(*self.subject.layout());
         let conn = ConnId(number.into());
-        let remote = self.remote(number);
-        *remote = Remote { link, came: true, ..fresh };
+        let line = self.line(number);
+        (line.link, line.conduct) = (link, conduct);
+        line.end.dials();
         // For the rules the peer is told of a connection that it has taken.
         let addr = std::net::SocketAddr::from((from, 1));
-        remote.conduct.input(&Input::Connected { conn, addr, outgoing: false });
+        line.conduct.input(&Input::Connected { conn, addr, outgoing: false });
     }
 
     fn close(&mut self, number: u8) {
-        if let Some(link) = self.remote(number).link.take() {
+        if let Some(link) = self.line(number).link.take() {
             self.sockets.close(link);
         }
     }
 
-    fn send(&mut self, number: u8, bytes: &[u8]) {
-        let Some(link) = self.remote(number).link else { return };
-        self.sent += bytes.len() as u64;
-        let conn = ConnId(number.into());
-        let remote = self.remote(number);
-        remote.own.feed(bytes);
-        while let Ok(Some(decoded)) = remote.own.poll() {
-            match decoded {
-                Decoded::Handshake(handshake) => {
-                    remote.fast = handshake.fast();
-                    remote.greeted = true;
-                    remote.conduct.input(&Input::Handshake { conn, handshake });
-                }
-                Decoded::Message(message) => {
-                    if matches!(message, Message::Choke) && !remote.fast {
-                        remote.asked.retain(|asked| !matches!(asked, Message::Request(_)));
-                    }
-                    remote.conduct.input(&Input::Message { conn, message });
-                }
+    fn send(&mut self, number: u8, bytes: &[u8], slice: u16) {
+        let slice = if slice == 0 { bytes.len().max(1) } else { slice.into() };
+        // A system call for each byte of a long message would take all day.
+        for bytes in bytes.chunks(slice.max(bytes.len() / 256)) {
+            let Some(link) = self.line(number).link else { return };
+            self.sent += bytes.len() as u64;
+            let conn = ConnId(number.into());
+            let line = self.line(number);
+            line.end.sends(bytes);
+            while let Ok(Some(decoded)) = line.end.says() {
+                line.conduct.input(&match decoded {
+                    Decoded::Handshake(handshake) => Input::Handshake { conn, handshake },
+                    Decoded::Message(message) => Input::Message { conn, message },
+                });
             }
-        }
-        if !self.sockets.send(link, bytes) {
-            self.close(number);
+            if !self.sockets.send(link, bytes) {
+                self.close(number);
+            }
         }
     }
 
-    /// Hears all remotes for so long, or until `done`.
-    fn listen(&mut self, time: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+    /// Hears all remotes meanwhile.
+    fn wait(&mut self, time: Duration, mut done: impl FnMut(&mut Self) -> bool) {
         let end = self.sockets.now() + time;
         loop {
             for number in 1..=REMOTES {
-                while let Some(link) = self.remote(number).link {
+                while let Some(link) = self.line(number).link {
                     match self.sockets.hear(link, Duration::ZERO) {
                         Heard::Bytes(bytes) => self.hear(number, &bytes),
                         Heard::Closed => self.close(number),
@@ -357,92 +358,11 @@ impl Talk<'_> {
         }
     }
 
-    fn hear(&mut self, number: u8, bytes: &[u8]) {
-        let (conn, ours) = (ConnId(number.into()), self.ours);
-        let remote = self.remote(number);
-        remote.ears.feed(bytes);
-        let mut found = None;
-        loop {
-            let broken = remote.conduct.breaches().len();
-            let message = match remote.ears.poll() {
-                Ok(None) => break,
-                Ok(Some(Decoded::Handshake(handshake))) => {
-                    said(&mut remote.conduct, conn, &handshake);
-                    None
-                }
-                Ok(Some(Decoded::Message(message))) => {
-                    remote.conduct.output(&Output::Send { conn, message: message.clone() });
-                    Some(message)
-                }
-                // Who does not begin with a handshake may be answered in an encrypted one.
-                Err(WireError::Protocol { .. }) if !remote.greeted => break,
-                Err(error) => {
-                    found = Some(Finding::Undecodable(error.to_string()));
-                    break;
-                }
-            };
-            let breach = remote.conduct.breaches().get(broken);
-            if let Some(breach) = breach.filter(|breach| holds(breach.rule, ours)) {
-                let by = breach.by.chars().take(200).collect();
-                found = Some(Finding::Breach { rule: breach.rule, by });
-                break;
-            }
-            match &message {
-                Some(Message::Extended { id: 0, payload }) => {
-                    let theirs = ExtendedHandshake::from_bytes(payload);
-                    let id = theirs.ok().and_then(|theirs| theirs.id(extension::UT_METADATA));
-                    remote.metadata = id.unwrap_or(remote.metadata);
-                }
-                Some(asked @ (Message::Request(_) | Message::Extended { id: METADATA_HERE, .. })) => {
-                    remote.asked.push(asked.clone());
-                }
-                _ => {}
-            }
-            if remote.heard.len() < MOST_HEARD {
-                remote.heard.push(message);
-            }
-        }
-        if let Some(found) = found {
-            self.found.get_or_insert(found);
-        }
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
-    fn wait_for(&mut self, number: u8, what: Await) {
-        let mut came = false;
-        self.listen(self.patience, |talk| {
-            let remote = talk.remote(number);
-            let found = remote.heard.iter().position(|heard| match heard {
-                None => what == Await::Handshake,
-                Some(message) => what.is(message),
-            });
-            if let Some(at) = found.filter(|_| !came) {
-                remote.heard.remove(at);
-                came = true;
-            }
-            came || remote.link.is_none()
-        });
+    fn serves(&self, how: Serve) -> Duration {
+        if how == Serve::Reject { LISTEN } else { SERVES }
     }
-
-    fn serve(&mut self, number: u8, count: u16, how: Serve) {
-        for _ in 0..count {
-            let patience = if how == Serve::Reject { LISTEN } else { SERVES };
-            self.listen(patience, |talk| {
-                let remote = talk.remote(number);
-                !remote.asked.is_empty() || remote.link.is_none()
-            });
-            let subject = self.subject.clone();
-            let remote = self.remote(number);
-            if remote.asked.is_empty() || remote.link.is_none() || self.found.is_some() {
-                return;
-            }
-            let remote = self.remote(number);
-            let asked = remote.asked.remove(0);
-            let bytes = answer(&asked, how, remote.metadata, &subject);
-            self.send(number, &bytes);
-        }
-    }
-}
-
-fn said(conduct: &mut Conduct, conn: ConnId, handshake: &Handshake) {
-    conduct.output(&Output::SendHandshake { conn, handshake: *handshake });
 }

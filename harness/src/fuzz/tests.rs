@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::peer::{Deadline, DisconnectReason, Input, Output};
+use engine::peer::{Deadline, DisconnectReason, Input, Output, Why};
 use engine::wire::Message;
 use engine::{Instant, RawBlock};
 use proptest::prelude::*;
@@ -48,6 +48,9 @@ struct Double {
     fault: fn(&Input) -> Plant,
     more: Vec<Output>,
     dead: bool,
+    /// It wants to be woken without end.
+    restless: bool,
+    kept: u64,
 }
 
 /// What the fault does to an input.
@@ -57,6 +60,10 @@ enum Plant {
     Says(Output),
     /// Is deaf from here on.
     Dies,
+    /// Has something to do at once, for ever.
+    Spins,
+    /// Keeps so many bytes more.
+    Keeps(u64),
 }
 
 impl Machine for Double {
@@ -65,6 +72,8 @@ impl Machine for Double {
             Plant::Nothing => {}
             Plant::Says(output) => self.more.push(output),
             Plant::Dies => self.dead = true,
+            Plant::Spins => self.restless = true,
+            Plant::Keeps(bytes) => self.kept += bytes,
         }
         if !self.dead {
             self.inner.input(now, input);
@@ -74,6 +83,9 @@ impl Machine for Double {
         self.inner.output().or_else(|| self.more.pop())
     }
     fn timeout(&self) -> Option<Deadline> {
+        if self.restless {
+            return Some(Deadline { at: Instant::ZERO, why: Why::Round });
+        }
         self.inner.timeout().filter(|_| !self.dead)
     }
     fn turn(&mut self, now: Instant) -> bool {
@@ -82,13 +94,17 @@ impl Machine for Double {
     fn is_done(&self) -> bool {
         self.inner.is_done()
     }
+    fn holds(&self) -> u64 {
+        self.inner.holds() + self.kept
+    }
 }
 
 /// What a campaign of so many dialogues finds first in the engine with this fault.
 fn hunt(role: Role, fault: fn(&Input) -> Plant, most: u64) -> Found {
     let double = move |role, subject: &Arc<Subject>| {
         let inner = engine(role, subject)?;
-        Some(Box::new(Double { inner, fault, more: Vec::new(), dead: false }) as Box<dyn Machine>)
+        Some(Box::new(Double { inner, fault, more: Vec::new(), dead: false, restless: false, kept: 0 })
+            as Box<dyn Machine>)
     };
     let mut arm = Memory::of(Box::new(double));
     let campaign = Campaign { roles: vec![role], ..Campaign::new(7) };
@@ -171,6 +187,49 @@ fn a_peer_that_no_longer_serves_is_found() {
         assert!(matches!(found.finding, Finding::Unserved(_)), "{}", found.finding);
         assert!(found.shrunk.steps.len() <= 2, "{}", found.shrunk);
     }
+}
+
+#[test]
+fn a_peer_that_never_comes_to_rest_is_found_and_cut_down_without_a_clock() {
+    let fault = |input: &Input| match input {
+        Input::Message { message: Message::Suggest(_), .. } => Plant::Spins,
+        _ => Plant::Nothing,
+    };
+    let found = hunt(Role::Seed, fault, 3_000);
+    assert_eq!(found.finding, Finding::Hang);
+    assert!(found.shrunk.steps.len() <= 2 && found.drawn.steps.len() > 2, "{}", found.shrunk);
+    assert_eq!(hunt(Role::Seed, fault, 3_000).shrunk, found.shrunk, "the same each time");
+}
+
+#[test]
+fn a_peer_that_hoards_is_found_by_its_own_account() {
+    // Little at a time, of what is said and answered often.
+    let fault = |input: &Input| match input {
+        Input::Message { message: Message::Request(_) | Message::Cancel(_) | Message::Have(_), .. } => {
+            Plant::Keeps(12 << 10)
+        }
+        _ => Plant::Nothing,
+    };
+    let found = hunt(Role::Seed, fault, 3_000);
+    assert!(matches!(found.finding, Finding::Memory(bytes) if bytes > 128 << 10), "{}", found.finding);
+}
+
+#[test]
+fn what_is_no_longer_worth_it_is_not_cut_down_any_further() {
+    let spins = |role, subject: &Arc<Subject>| {
+        let inner = engine(role, subject)?;
+        let fault = |input: &Input| match input {
+            Input::Message { message: Message::Suggest(_), .. } => Plant::Dies,
+            _ => Plant::Nothing,
+        };
+        let (more, dead, restless, kept) = (Vec::new(), false, false, 0);
+        Some(Box::new(Double { inner, fault, more, dead, restless, kept }) as Box<dyn Machine>)
+    };
+    let mut arm = Memory::of(Box::new(spins));
+    let campaign = Campaign { roles: vec![Role::Seed], ..Campaign::new(7) };
+    let mut found = (0..3_000).filter_map(|number| campaign.hold(number, &mut arm, |_| false).unwrap());
+    let found = found.next().expect("the fault is found");
+    assert_eq!(found.shrunk, found.drawn, "as it was drawn");
 }
 
 #[test]

@@ -29,14 +29,16 @@ impl Actor {
             match self.behaviour {
                 // It promises and never serves.
                 Behaviour::Staller => return,
-                // It cannot serve what it only claims.
+                // It cannot serve what it only claims, and says so where that can be said (BEP 6).
                 Behaviour::Liar => {
                     let has =
                         self.layout.piece(raw.piece).is_some_and(|piece| self.peer.have().contains(piece));
                     if !has {
-                        return self
-                            .extra
-                            .push_back(Output::Send { conn: *conn, message: Message::Reject(*raw) });
+                        if self.peer.speaks_fast(*conn) {
+                            let message = Message::Reject(*raw);
+                            self.extra.push_back(Output::Send { conn: *conn, message });
+                        }
+                        return;
                     }
                 }
                 Behaviour::Honest | Behaviour::Polluter => {}

@@ -222,6 +222,9 @@ impl Host {
         }
         if let Some(actor) = &mut self.actor {
             actor.peer.exchange_buffer(ctx.outputs);
+            if let Some(tap) = &mut ctx.tap {
+                tap.settled(self.id, ctx.now, &actor.peer);
+            }
         }
     }
 

@@ -41,6 +41,10 @@ pub(super) fn resolve(
         reachable: raw.reachable.map_or(1.0, Share::get),
         start_with: start_with(raw, seed)?,
         pipeline: raw.pipeline.and_then(|depth| depth.0).map_or(Pipeline::Adaptive, Pipeline::Fixed),
+        fast: raw.fast.unwrap_or(true),
+        allowed_fast: allowed_fast(raw)?,
+        extended: raw.extended.unwrap_or(true),
+        pex: pex(raw)?,
         arrival,
         leave: leave(raw, seed)?,
         abort_rate: raw.abort_rate.map_or(0.0, Frequency::per_second),
@@ -51,6 +55,32 @@ pub(super) fn resolve(
             raw::Behaviour::Staller => spec::Behaviour::Staller,
         },
     })
+}
+
+/// The most pieces that a newcomer may have while it is choked: as many as the engine remembers of a remote.
+const MAX_ALLOWED_FAST: u32 = 64;
+
+fn allowed_fast(raw: &raw::Group) -> Result<u32, Problem> {
+    let Some(pieces) = &raw.allowed_fast else { return Ok(0) };
+    if *pieces.get_ref() > MAX_ALLOWED_FAST {
+        let what =
+            format!("{} is more than the {MAX_ALLOWED_FAST} pieces that may be allowed", pieces.get_ref());
+        return Err(Problem::at(pieces.span(), what));
+    }
+    if *pieces.get_ref() > 0 && raw.fast == Some(false) {
+        return Err(Problem::at(pieces.span(), "who does not speak the fast extension allows nothing")
+            .help("leave `allowed-fast` or `fast` out"));
+    }
+    Ok(*pieces.get_ref())
+}
+
+fn pex(raw: &raw::Group) -> Result<bool, Problem> {
+    let Some(pex) = &raw.pex else { return Ok(false) };
+    if *pex.get_ref() && raw.extended == Some(false) {
+        return Err(Problem::at(pex.span(), "peers are exchanged by the extension protocol alone")
+            .help("leave `pex` or `extended` out"));
+    }
+    Ok(*pex.get_ref())
 }
 
 fn start_with(raw: &raw::Group, seed: bool) -> Result<f64, Problem> {

@@ -5,7 +5,7 @@ use engine::Bitfield;
 use engine::peer::{Input, Output};
 use engine::wire::Message;
 
-use super::table::{Table, block_of};
+use super::table::{Table, block_of, named};
 use super::{Case, Checker, Sight};
 
 /// A request that is as old as this and has no answer is forgotten. The slowest link takes some seven minutes for all
@@ -58,9 +58,9 @@ impl Checker for Answers {
         }
         let block = (block.piece().get(), block.begin(), block.length());
         if self.cancelled[sight.peer].contains(&(*conn, block)) {
-            out.push(format!("reads {block:?} for a remote that has taken it back"));
+            out.push(format!("reads {} for a remote that has taken it back", named(&block)));
         } else if !sight.table.conns.get(conn).is_some_and(|of| of.to_serve.contains_key(&block)) {
-            out.push(format!("reads {block:?}, which nobody waits for"));
+            out.push(format!("reads {}, which nobody waits for", named(&block)));
         }
     }
 
@@ -70,14 +70,14 @@ impl Checker for Answers {
         }
         for block in &sight.table.written {
             for conn in sight.table.conns.values().filter(|conn| conn.asked.contains(block)) {
-                out.push(format!("has {block:?}, and still asks {} for it", conn.addr));
+                out.push(format!("has {}, and still asks {} for it", named(block), conn.addr));
             }
         }
         let Some(good) = &sight.table.good else { return };
         for conn in sight.table.conns.values().filter(|conn| conn.is_ready()) {
             // BEP 6: a choke answers all that is not allowed regardless.
-            if conn.choking && conn.fast() && !conn.to_serve.is_empty() {
-                let owed = conn.to_serve.len();
+            let owed = conn.owed_in_vain();
+            if conn.choking && conn.fast() && owed > 0 {
                 out.push(format!("chokes {} and neither sends nor refuses {owed} blocks", conn.addr));
             }
             let wants = conn.pieces.count_missing_from(good) > 0;
@@ -101,7 +101,7 @@ impl Checker for Answers {
                 let old =
                     |(_, asked): &(_, &engine::Instant)| end.saturating_sub(asked.as_nanos()) > FORGOTTEN;
                 if let Some((block, _)) = conn.to_serve.iter().find(old) {
-                    out.push((Some(peer), format!("never answered {} about {block:?}", conn.addr)));
+                    out.push((Some(peer), format!("never answered {} about {}", conn.addr, named(block))));
                 }
             }
         }

@@ -93,7 +93,10 @@ impl Checker for Books {
                 // BEP 3: since it said `started`.
                 if (request.uploaded, request.downloaded) != (up, down) {
                     let said = (request.uploaded, request.downloaded);
-                    out.push(format!("tells the tracker {said:?} up and down, and moved {:?}", (up, down)));
+                    out.push(format!(
+                        "tells the tracker {} bytes up and {} down, and moved {up} and {down}",
+                        said.0, said.1
+                    ));
                 }
                 let missing = sight.case.layout.total()
                     - sight.table.good.as_ref().map_or(0, |good| bytes_of(sight.case, good));

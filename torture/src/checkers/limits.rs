@@ -72,6 +72,7 @@ impl Checker for Limits {
         if let Output::Send { conn, message: Message::Piece { piece, begin, .. } } = output
             && let Some(conn) = sight.table.conns.get(conn)
             && conn.choking
+            && !conn.allowed.contains(piece)
         {
             out.push(format!("sends {piece}+{begin} to whom it chokes"));
         }

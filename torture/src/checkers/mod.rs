@@ -9,6 +9,7 @@ mod blame;
 mod books;
 mod conduct;
 mod finish;
+mod footprint;
 mod idle;
 mod limits;
 mod memory;
@@ -19,7 +20,7 @@ mod tracker;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::peer::{Input, Output};
+use engine::peer::{Footprint, Input, Output};
 use engine::{Bitfield, Instant, Layout};
 use simulator::faults::What;
 use simulator::spec::{Behaviour, Group, Spec};
@@ -124,6 +125,11 @@ pub trait Checker: Send {
         let _ = (sight, out);
     }
 
+    /// The peer's own account of its memory, whenever its clock has rung.
+    fn holds(&mut self, sight: Sight<'_>, footprint: &Footprint, out: &mut Vec<String>) {
+        let _ = (sight, footprint, out);
+    }
+
     /// The peer is gone.
     fn ended(&mut self, sight: Sight<'_>, out: &mut Vec<String>) {
         let _ = (sight, out);
@@ -161,6 +167,7 @@ impl Jury {
             Box::new(books::Books::new(peers)),
             Box::new(limits::Limits::new(peers)),
             Box::new(memory::Memory),
+            Box::new(footprint::Tables::new(peers)),
             Box::new(conduct::Rules::new(&case)),
             Box::new(answers::Answers::new(peers)),
             Box::new(blame::Blame::new(peers)),
@@ -216,6 +223,11 @@ impl Jury {
                 self.tables[peer].output(output);
             }
         }
+    }
+
+    fn holds(&mut self, peer: usize, now: Instant, footprint: &Footprint) {
+        self.settle();
+        self.each(peer, now, |checker, sight, out| checker.holds(sight, footprint, out));
     }
 
     fn ended(&mut self, peer: usize, now: Instant) {
@@ -276,6 +288,10 @@ impl Onlooker for Seat {
 
     fn seam(&mut self, peer: usize, now: Instant, seam: Seam<'_>) {
         self.with(|jury| jury.seam(peer, now, seam));
+    }
+
+    fn holds(&mut self, peer: usize, now: Instant, footprint: Footprint) {
+        self.with(|jury| jury.holds(peer, now, &footprint));
     }
 
     fn ended(&mut self, peer: usize, now: Instant) {

@@ -59,13 +59,13 @@ impl Checker for Pieces {
                 out.push(format!("asks for piece {}, which it has verified", raw.piece));
             }
             Output::WriteBlock { block, .. } if has(block.piece().get()) => {
-                out.push(format!("writes over the verified piece {:?}", block.piece()));
+                out.push(format!("writes over the verified piece {}", block.piece().get()));
             }
             Output::VerifyPiece { piece } if has(piece.get()) => {
-                out.push(format!("verifies piece {piece:?} again"));
+                out.push(format!("verifies piece {} again", piece.get()));
             }
             Output::ReadBlock { block, .. } if !has(block.piece().get()) => {
-                out.push(format!("reads of piece {:?}, which is not verified", block.piece()));
+                out.push(format!("reads of piece {}, which is not verified", block.piece().get()));
             }
             Output::Send { message: Message::Have(piece), .. } => {
                 if !has(*piece) {
@@ -88,7 +88,7 @@ impl Checker for Pieces {
                 out.push("says that it has nothing, and has something".into());
             }
             Output::Event(Event::PieceCompleted(piece)) if !has(piece.get()) => {
-                out.push(format!("counts piece {piece:?}, which failed its hash"));
+                out.push(format!("counts piece {}, which failed its hash", piece.get()));
             }
             Output::Event(Event::Completed) if !sight.table.is_complete() => {
                 out.push("takes itself for complete, and is not".into());

@@ -16,15 +16,22 @@ pub fn block_of(raw: &RawBlock) -> Block {
     (raw.piece, raw.begin, raw.length)
 }
 
+/// A block in words.
+pub fn named(&(piece, begin, length): &Block) -> String {
+    harness::words::block(&RawBlock { piece, begin, length })
+}
+
 /// One connection as one end sees it.
 #[derive(Clone, Debug)]
 pub struct Conn {
     /// The other end; its IP says which peer it is.
     pub addr: SocketAddr,
-    /// We have sent our handshake.
-    pub greeted: bool,
+    /// Our handshake, once it is sent.
+    pub ours: Option<Handshake>,
     /// The other's handshake.
     pub handshake: Option<Handshake>,
+    /// Pieces that it may have of us while we choke it (BEP 6).
+    pub allowed: BTreeSet<u32>,
     /// We choke it.
     pub choking: bool,
     /// It chokes us.
@@ -51,8 +58,9 @@ impl Conn {
     fn new(addr: SocketAddr, layout: &Layout) -> Self {
         Self {
             addr,
-            greeted: false,
+            ours: None,
             handshake: None,
+            allowed: BTreeSet::new(),
             choking: true,
             choked: true,
             wants: false,
@@ -68,12 +76,17 @@ impl Conn {
 
     /// Both handshakes are done.
     pub fn is_ready(&self) -> bool {
-        self.greeted && self.handshake.is_some()
+        self.ours.is_some() && self.handshake.is_some()
     }
 
-    /// Both ends speak the fast extension (BEP 6): ours always does.
+    /// Both ends speak the fast extension (BEP 6).
     pub fn fast(&self) -> bool {
-        self.handshake.is_some_and(|handshake| handshake.fast())
+        [self.ours, self.handshake].iter().all(|end| end.is_some_and(|handshake| handshake.fast()))
+    }
+
+    /// Blocks that it waits for and may not have while we choke it.
+    pub fn owed_in_vain(&self) -> usize {
+        self.to_serve.keys().filter(|block| !self.allowed.contains(&block.0)).count()
     }
 
     fn heard(&mut self, message: &Message, now: Instant, layout: &Layout) {
@@ -91,11 +104,13 @@ impl Conn {
                 }
             }
             Message::HaveAll => self.pieces = Bitfield::full(layout),
-            Message::Request(raw) => {
+            // Without BEP 6 what crosses our choke is not taken, and is asked for again.
+            Message::Request(raw) if self.fast() || !self.choking => {
                 self.to_serve.insert(block_of(raw), now);
             }
             Message::Cancel(raw) if !self.fast() => {
                 self.to_serve.remove(&block_of(raw));
+                self.reading.remove(&block_of(raw));
             }
             Message::Piece { piece, begin, data } => self.answered(&(*piece, *begin, data.len() as u32)),
             Message::Reject(raw) => self.answered(&block_of(raw)),
@@ -122,14 +137,18 @@ impl Conn {
         match message {
             Message::Choke => {
                 self.choking = true;
+                // With BEP 6 a refusal follows for each.
                 if !self.fast() {
                     self.to_serve.clear();
+                    self.reading.clear();
                 }
-                self.reading.clear();
             }
             Message::Unchoke => self.choking = false,
             Message::Interested => self.interested = true,
             Message::NotInterested => self.interested = false,
+            Message::AllowedFast(piece) => {
+                self.allowed.insert(*piece);
+            }
             Message::Request(raw) => {
                 self.asked.insert(block_of(raw));
             }
@@ -239,9 +258,9 @@ impl Table {
             Output::Disconnect { conn, .. } => {
                 self.conns.remove(conn);
             }
-            Output::SendHandshake { conn, .. } => {
+            Output::SendHandshake { conn, handshake } => {
                 if let Some(conn) = self.conns.get_mut(conn) {
-                    conn.greeted = true;
+                    conn.ours = Some(*handshake);
                 }
             }
             Output::Send { conn, message } => {

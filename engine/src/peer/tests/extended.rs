@@ -191,3 +191,23 @@ fn fast_messages_without_the_bit_close() {
     assert!(bench.say(conn, Message::Suggest(7)).is_empty());
     assert_violation(&bench.say(conn, Message::Suggest(8)), conn, Violation::PieceOutOfRange);
 }
+
+#[test]
+fn what_is_switched_off_is_neither_offered_nor_spoken() {
+    let mut setup = Setup::seed(64);
+    (setup.config.fast, setup.config.extended, setup.config.allowed_fast) = (false, false, 5);
+    let mut bench = setup.bench();
+    let (conn, outputs) = bench.greet(2, true);
+    let ours = outputs.iter().find_map(|output| match output {
+        Output::SendHandshake { handshake, .. } => Some(*handshake),
+        _ => None,
+    });
+    assert_eq!(ours.map(|ours| ours.reserved), Some([0; 8]));
+    let all = bench.bitfield(&(0..64).collect::<Vec<_>>());
+    assert_eq!(sent(&outputs, conn).first(), Some(&all), "{outputs:?}");
+    let beyond = |message: &Message| matches!(message, Message::AllowedFast(_) | Message::Extended { .. });
+    assert!(!sent(&outputs, conn).iter().any(beyond), "{outputs:?}");
+    assert!(!bench.peer.speaks_fast(conn));
+    let outputs = bench.say(conn, Message::HaveNone);
+    assert_violation(&outputs, conn, Violation::FastNotAgreed);
+}

@@ -275,3 +275,27 @@ fn interest_that_comes_and_goes_costs_bounded_answers() {
     assert!(answers <= 4000, "{answers}: no more than one for each");
     assert!(!bench.say(conn, Message::KeepAlive).iter().any(|o| matches!(o, Output::Disconnect { .. })));
 }
+
+#[test]
+fn what_waits_is_not_queued_again_unless_fast_answers_each() {
+    // Without the fast extension a choke and an unchoke may pass a request on their way: it is here when its sender has
+    // given it up and asks again.
+    for (fast, answers) in [(false, 1), (true, 2)] {
+        let (mut bench, conn) = served(fast, |config| config.send_buffer_time = seconds(0));
+        let mut asked = blocks(0..1);
+        asked.push(asked[3]);
+        let mut waiting = std::collections::VecDeque::new();
+        for &block in &asked {
+            waiting.extend(reads(&bench.say(conn, Message::Request(block))));
+        }
+        let mut served = Vec::new();
+        while let Some(block) = waiting.pop_front() {
+            bench.read(conn, block);
+            served.push(RawBlock::from(block));
+            waiting.extend(reads(&bench.input(Input::Sent { conn, bytes: BLOCK })));
+        }
+        assert_eq!(served.iter().filter(|block| **block == asked[3]).count(), answers, "fast: {fast}");
+        // What was served may be asked for again.
+        assert_eq!(reads(&bench.say(conn, Message::Request(asked[3]))).len(), 1);
+    }
+}

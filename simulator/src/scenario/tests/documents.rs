@@ -27,7 +27,7 @@ fn every_key_and_choice_is_documented() {
         ("network.", 7),
         ("network.latency.", 3),
         ("tracker.", 5),
-        ("groups.leechers.", 17),
+        ("groups.leechers.", 21),
         ("groups.leechers.arrival.evenly.", 2),
         ("groups.leechers.arrival.poisson.", 2),
         ("groups.leechers.arrival.flash-crowd.", 2),

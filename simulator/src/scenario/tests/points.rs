@@ -40,6 +40,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((group.reachable, group.start_with, group.abort_rate), (1.0, 0.0, 0.0));
     assert_eq!((group.pipeline, &group.arrival), (Pipeline::Adaptive, &Arrival::At(SECOND)));
     assert_eq!((group.leave, group.behaviour), (Leave::Never, Behaviour::Honest));
+    assert_eq!((group.fast, group.allowed_fast, group.extended, group.pex), (true, 0, true, false));
     assert!(spec.groups[0].seed, "groups keep the order of the file");
 }
 
@@ -103,6 +104,8 @@ fn every_other_key_arrives() {
         "groups.leechers.reachable = 0.5\ngroups.leechers.start-with = \"25 %\"\n",
         "groups.leechers.pipeline = 6\ngroups.leechers.abort-rate = \"6 /min\"\n",
         "groups.leechers.behaviour = \"liar\"\ngroups.leechers.picker = \"sequential\"\n",
+        "groups.leechers.allowed-fast = 10\ngroups.leechers.pex = true\n",
+        "groups.seeds.fast = false\ngroups.seeds.extended = false\n",
     ));
     assert_eq!((spec.until, spec.network.transport), (Until::TimeLimit, Transport::Ideal));
     assert_eq!((spec.network.jitter, spec.network.hash_rate), (SECOND / 500, None));
@@ -114,6 +117,8 @@ fn every_other_key_arrives() {
     assert_eq!((group.reachable, group.start_with, group.abort_rate), (0.5, 0.25, 0.1));
     assert_eq!((group.pipeline, group.behaviour), (Pipeline::Fixed(6), Behaviour::Liar));
     assert_eq!(group.picker.name(), "sequential");
+    assert_eq!((group.fast, group.allowed_fast, group.extended, group.pex), (true, 10, true, true));
+    assert_eq!((spec.groups[0].fast, spec.groups[0].extended), (false, false));
 }
 
 #[test]
