@@ -21,7 +21,7 @@ Exit codes:
   3    a file could not be read, or --out not be written
   130  interrupted before anything was found";
 
-/// Said at the end of most helps.
+/// Said at the end of the help that is about all commands.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    it worked
@@ -274,8 +274,7 @@ pub struct Seeds {
 const BENCH: &str = "\
 Measure the simulator's speed and memory
 
-Runs the shipped swarm-scaling with forty connections a peer, each size in a process of its own,
-and prints a line for it: the events and the delivered blocks of 16 KiB, processor time and time
+Runs the shipped swarm-scaling, each size in a process of its own, and prints a line for it: the events and the delivered blocks of 16 KiB, processor time and time
 gone by, blocks for each second of a core, what an event of a bare loop takes on this machine
 (nothing but to take an event from the queue, touch the memory that it must, and put a later one
 in) and how many times that the run took, the most memory, what of it the run added for each peer,
@@ -286,7 +285,9 @@ process makes N runs on all threads, and the seconds in which as many processes 
 them, one thread each (each way is timed twice, in turns, and the shorter time counts), and the
 second by the first: 1 where threads cost nothing beside processes; and the same ratio of
 processor time, which what else the machine does disturbs less. With --threads T the one process
-makes one run after the other, each on T threads, and T processes are side by side.";
+makes one run after the other, each on T threads, and T processes are side by side.
+
+With --draw FILE it measures nothing: what FILE has of lines that --json printed is drawn.";
 
 /// Every `of`-th run from the `first` on, written `first/of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

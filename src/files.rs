@@ -1,5 +1,6 @@
 //! Records and other files: read with limits, written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,15 +37,18 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
 
 /// Writes a file under a temporary name beside it and renames: a reader sees the old one or the new.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    replace_with(path, |mut file| file.write_all(bytes))
+    replace_with(path, |file| file.write_all(bytes))
 }
 
 /// The same with what `write` puts into it.
-fn replace_with(path: &Path, write: impl FnOnce(fs::File) -> std::io::Result<()>) -> Result<(), Failure> {
+fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
+) -> Result<(), Failure> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = fs::File::create(&temporary).and_then(write);
+    let written = fs::File::create(&temporary).and_then(|mut file| write(&mut file));
     written.and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
         // What is left of it helps nobody; if it cannot be removed, the first error still tells why.
         let _ = fs::remove_file(&temporary);
@@ -90,6 +94,10 @@ fn fetch_peers(run: &mut record::Run, folder: &Path) -> Result<(), Failure> {
         Failure::unreadable(&path, &error)
             .help("the peers of a large run are beside its record.json: take both along")
     })?;
+    if !path.is_file() {
+        return Err(Failure::input(format!("{} is no file", path.display())));
+    }
+    let file = file.take(MAX_RECORD);
     let most = run.groups.iter().map(|group| u64::from(group.count)).sum();
     run.peers = record::read_peers(std::io::BufReader::new(file), most)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))?;
@@ -147,17 +155,22 @@ fn try_in(there: &Path, folder: &Path) -> Result<(), Failure> {
     tried.map_err(|error| Failure::path("write into", folder, &error))
 }
 
-/// Writes a record into its folder, which is made if it is not there; its path.
-pub fn write_record(record: &Record, folder: &Path) -> Result<PathBuf, Failure> {
+/// Writes a record into its folder, which is made if it is not there; its path. The peers of large runs go to files beside
+/// it but for those that `written` names, where the others are entered.
+pub fn write_record(
+    record: &Record,
+    folder: &Path,
+    written: &mut BTreeSet<String>,
+) -> Result<PathBuf, Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::path("make", folder, &error))?;
     let path = folder.join(RECORD);
-    let (record, apart) = record.clone().parted(MOST_PEERS);
+    let (record, apart) = record.parted(MOST_PEERS);
     for (name, peers) in apart {
-        let path = folder.join(name);
-        // It is called after what is in it, and was written whole.
-        if !path.exists() {
+        let path = folder.join(&name);
+        // One that was there may be damaged.
+        if written.insert(name) {
             replace_with(&path, |file| {
-                record::write_peers(&peers, std::io::BufWriter::new(file)).map_err(std::io::Error::other)
+                record::write_peers(peers, std::io::BufWriter::new(file)).map_err(std::io::Error::other)
             })?;
         }
     }
@@ -234,15 +247,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (most, apart) = (MOST_PEERS as u32, folder.path().join("peers-00ff.csv"));
         for (count, is_apart) in [(most, false), (most + 1, true)] {
-            let path = write_record(&record(count), folder.path()).unwrap();
+            let path = write_record(&record(count), folder.path(), &mut BTreeSet::new()).unwrap();
             assert_eq!(apart.exists(), is_apart, "{count} peers");
             assert_eq!(fs::metadata(&path).unwrap().len() < 2_000, is_apart, "{count} peers");
             assert!(read_record(&path).unwrap() == record(count), "{count} peers");
         }
-        // Written again, it is left as it is; what is in it is checked, and where it is missing that is said.
+        // A damaged one that was there is replaced, but it is not written twice.
         let text = fs::read_to_string(&apart).unwrap();
+        let mut written = BTreeSet::new();
+        fs::write(&apart, "").unwrap();
+        write_record(&record(most + 1), folder.path(), &mut written).unwrap();
+        assert_eq!(fs::read_to_string(&apart).unwrap(), text);
         fs::write(&apart, text.replace("\n0,", "\n7,")).unwrap();
-        write_record(&record(most + 1), folder.path()).unwrap();
+        write_record(&record(most + 1), folder.path(), &mut written).unwrap();
+        // What is in it is checked, and where it is missing that is said.
         let error = read_record(folder.path()).unwrap_err();
         let error = format!("{error:?}");
         assert!(error.contains("a peer of group 7"), "{error}");

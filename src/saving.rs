@@ -3,6 +3,7 @@
 //! Guarantees: what is in the folder is always a whole record; a record of other runs that was there is kept beside
 //! it; writing takes little of the time that the runs take.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,8 @@ struct State {
     set_aside: bool,
     /// When it may be written again.
     next: Option<Instant>,
+    /// Files of peers that stand beside it, of this very run.
+    written: BTreeSet<String>,
     /// It was said that it cannot be written.
     warned: bool,
 }
@@ -40,7 +43,10 @@ struct State {
 impl<'a> Saver<'a> {
     /// Into `folder`; `set_aside`: a record that is there is renamed to [`OLD`] when the first is written.
     pub fn new(folder: &'a Path, set_aside: bool) -> Self {
-        Self { folder, state: Mutex::new(State { set_aside, next: None, warned: false }) }
+        Self {
+            folder,
+            state: Mutex::new(State { set_aside, next: None, written: BTreeSet::new(), warned: false }),
+        }
     }
 
     /// Writes it; its path.
@@ -51,7 +57,7 @@ impl<'a> Saver<'a> {
             fs::rename(&from, &to).map_err(|error| Failure::path("rename", &from, &error))?;
             state.set_aside = false;
         }
-        files::write_record(record, self.folder)
+        files::write_record(record, self.folder, &mut state.written)
     }
 
     /// Takes the folder away again if nothing is in it.

@@ -105,6 +105,8 @@ mod tests {
     #[test]
     fn every_scenario_file_is_shipped_and_reads() {
         let files = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
+        // What is in a folder of its own is run by its file alone: it is too large for whoever tries a name.
+        let files = files.filter(|path| path.is_file());
         let mut names: Vec<String> =
             files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
         names.sort_unstable();

@@ -62,6 +62,15 @@ impl Uplink {
         rate > 0.0 && 2.0 * rate >= line.best[0].max(line.best[1])
     }
 
+    /// Bytes a second over the last quarter of the window: what was before a limit was lowered is soon forgotten.
+    pub fn recent(&self) -> f64 {
+        let line = self.line();
+        let (now, span) = (self.clock.now(), self.window / 4);
+        let floor = now - span;
+        let before = line.marks.iter().rev().find(|(at, _)| *at <= floor).or(line.marks.front());
+        (line.sent - before.map_or(line.sent, |&(_, sent)| sent)) as f64 / span.as_secs_f64()
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,6 +107,20 @@ mod tests {
 
     fn uplink() -> Uplink {
         Uplink::new(Clock::start(), WINDOW)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_left_lately_is_what_left_in_the_last_five_seconds() {
+        let uplink = uplink();
+        assert_eq!(uplink.recent(), 0.0);
+        for _ in 0..30 {
+            second(&uplink, 10_000).await;
+        }
+        assert!((9_000.0..=13_000.0).contains(&uplink.recent()), "{}", uplink.recent());
+        for _ in 0..7 {
+            second(&uplink, 100).await;
+        }
+        assert!((90.0..=200.0).contains(&uplink.recent()), "{}", uplink.recent());
     }
 
     /// A second in which so many bytes leave.

@@ -26,6 +26,26 @@ impl Run {
         is_digest.then(|| format!("peers-{}.csv", self.digest))
     }
 
+    /// The run, its peers being in the file `name`.
+    pub(crate) fn without_peers(&self, name: String) -> Self {
+        Self {
+            point: self.point.clone(),
+            replicate: self.replicate,
+            seed: self.seed.clone(),
+            digest: self.digest.clone(),
+            content: self.content,
+            pieces: self.pieces,
+            ended_at: self.ended_at,
+            end: self.end,
+            bound: self.bound,
+            groups: self.groups.clone(),
+            peers: Vec::new(),
+            peers_file: Some(name),
+            series: self.series.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+
     /// The file of its peers, if it says one and that is the one it has to be.
     pub fn peers_apart(&self) -> Option<Result<&str, &'static str>> {
         let named = self.peers_file.as_deref()?;

@@ -227,15 +227,35 @@ impl Record {
 
     /// The record as it goes to the disk, and behind it what it has no room for: the peers of runs that have more than
     /// `most`, with the names of their files.
-    pub fn parted(mut self, most: usize) -> (Self, Vec<(String, Vec<Peer>)>) {
+    pub fn parted(&self, most: usize) -> (Self, Vec<(String, &[Peer])>) {
         let mut apart = Vec::new();
-        for run in self.runs.iter_mut().filter(|run| run.peers.len() > most) {
-            if let Some(name) = run.name_of_peers() {
-                run.peers_file = Some(name.clone());
-                apart.push((name, std::mem::take(&mut run.peers)));
+        let runs = self.runs.iter().map(|run| match run.name_of_peers().filter(|_| run.peers.len() > most) {
+            Some(name) => {
+                apart.push((name.clone(), run.peers.as_slice()));
+                run.without_peers(name)
             }
+            None => run.clone(),
+        });
+        let runs = runs.collect();
+        (self.with_runs(runs), apart)
+    }
+
+    fn with_runs(&self, runs: Vec<Run>) -> Self {
+        Self {
+            format: self.format,
+            version: self.version.clone(),
+            scenario: self.scenario.clone(),
+            question: self.question.clone(),
+            charts: self.charts.clone(),
+            source: self.source.clone(),
+            files: self.files.clone(),
+            overrides: self.overrides.clone(),
+            seed: self.seed,
+            stack: self.stack.clone(),
+            axes: self.axes.clone(),
+            partial: self.partial,
+            runs,
         }
-        (self, apart)
     }
 
     /// The record as JSON text, a line for each run, ending in a newline. The same record gives the same bytes.

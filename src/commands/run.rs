@@ -37,7 +37,10 @@ pub fn run(args: &Run, out: &mut impl Write) -> Outcome {
     let load =
         |wanted: &String| scenarios::load(wanted, &overrides).map_err(|failure| of_flag(failure, args));
     let scenarios = args.scenarios.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    pages::ask_for_large(scenarios.iter().map(most_hosts).max().unwrap_or(0));
+    // What is no file, a pipe for one, could not be read again.
+    if args.scenarios.iter().map(Path::new).all(|path| path.is_file() || !path.exists()) {
+        pages::ask_for_large(scenarios.iter().map(most_hosts).max().unwrap_or(0));
+    }
     let plans = scenarios.into_iter().map(|scenario| plan(scenario, args)).collect::<Result<Vec<_>, _>>()?;
     for (number, plan) in plans.iter().enumerate() {
         if plans[..number].iter().any(|other| other.folder == plan.folder) {

@@ -145,7 +145,7 @@ fn what_is_no_record_is_refused() {
         "{}".to_owned(),
         "[".repeat(100_000),
         whole[..whole.len() / 2].to_owned(),
-        whole.replacen("\"format\":1", "\"format\":99", 1),
+        whole.replacen("\"format\":2", "\"format\":99", 1),
         whole.replace("\"group\":1", "\"group\":7"),
         whole.replacen("\"replicate\":0,\"seed\":\"", "\"replicate\":0,\"seed\":\"-", 1),
     ];

@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engine::peer::TELLING;
 use engine::tracker::ScrapeReply;
 use engine::{InfoHash, PeerId, Seed, choker, picker};
 use tokio::net::TcpStream;
@@ -73,6 +74,14 @@ impl Context {
         tracing::debug!(?alert);
         // Nobody need listen.
         let _ = self.alerts.send(alert);
+    }
+
+    /// Whether what all torrents share is full, and leaves them so little that none of them can tell who is idle. Where it
+    /// leaves them more, one that gives little could give more if it were asked for it.
+    pub fn is_short(&self) -> bool {
+        let slots = self.settings.peer.slots.max(1) as usize * self.torrents().len();
+        (self.up.is_full() || self.uplink.is_full())
+            && (slots <= 1 || self.uplink.recent() < TELLING as f64 * slots as f64)
     }
 
     /// What a torrent's randomness is derived from.

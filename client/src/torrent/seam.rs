@@ -58,8 +58,7 @@ impl Torrent {
 
     /// The peer's deadline has come. It decides about slots by whether our uplink is full.
     pub(super) fn on_timeout(&mut self) {
-        let context = &self.context;
-        let full = self.up.is_full() || context.up.is_full() || context.uplink.is_full();
+        let full = self.up.is_full() || self.context.is_short();
         if let Machine::Peer(peer) = &mut self.machine {
             peer.set_uplink_full(full);
         }

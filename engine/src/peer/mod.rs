@@ -47,6 +47,7 @@ pub use footprint::Footprint;
 pub(crate) use footprint::{of, of_queue, of_tree};
 pub use handover::{Adopted, Handover};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
+pub use slots::TELLING;
 pub use status::ConnectionInfo;
 
 use crate::addr::Addr;

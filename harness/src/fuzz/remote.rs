@@ -99,7 +99,9 @@ impl Remote {
                 self.metadata = id.unwrap_or(self.metadata);
             }
             Some(asked @ (Message::Request(_) | Message::Extended { id: METADATA_HERE, .. })) => {
-                self.asked.push(asked.clone());
+                if self.asked.len() < MOST_HEARD {
+                    self.asked.push(asked.clone());
+                }
             }
             _ => {}
         }

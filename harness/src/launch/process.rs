@@ -32,7 +32,10 @@ fn running() -> MutexGuard<'static, BTreeSet<u32>> {
 /// Kills every process that was started here and all that those have started. For the end of ours: nothing else is
 /// told.
 pub fn kill_all() {
-    running().iter().for_each(|&id| signal(id, Signal::Kill));
+    let running = running();
+    running.iter().for_each(|&id| signal(id, Signal::Kill));
+    // Nobody starts another in the moment that is left.
+    std::mem::forget(running);
 }
 
 /// Sends a signal to a group; there may be nobody left.

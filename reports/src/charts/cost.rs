@@ -1,6 +1,7 @@
 //! What simulating costs: processor time and memory against the size of the swarm, beside the floor.
 //!
-//! Guarantees: swarms that differ in more than their size are lines of their own; what was not measured is left out.
+//! Guarantees: swarms that differ in more than their size are lines of their own, the first [`SERIES`] of them; what was
+//! not measured is left out; of a size that was measured again, the last counts.
 
 use super::figure::{Entry, Figure, Look, Mark, Panel, Shape, Swatch};
 use super::scale::Axis;
@@ -33,7 +34,12 @@ pub fn figure(costs: &[Cost], subtitle: Vec<String>) -> Figure {
             kinds.push(&cost.kind);
         }
     }
+    let (all, mut subtitle) = (kinds.len(), subtitle);
     kinds.truncate(SERIES);
+    if kinds.len() < all {
+        subtitle.push(format!("The first {} of {all} lines are shown.", kinds.len()));
+    }
+    let costs: Vec<&Cost> = costs.iter().filter(|cost| kinds.contains(&cost.kind.as_str())).collect();
     let sizes: Vec<f64> = costs.iter().map(|cost| f64::from(cost.peers)).collect();
     let Some(x) = Axis::log("peers", sizes.clone()).filter(|_| !costs.is_empty()) else {
         return Figure::empty(TITLE, subtitle, "No size was measured.");
@@ -43,7 +49,9 @@ pub fn figure(costs: &[Cost], subtitle: Vec<String>) -> Figure {
         let mut points: Vec<(f64, f64)> =
             of_kind.filter_map(|cost| Some((f64::from(cost.peers), pick(cost)? / unit))).collect();
         points.retain(|(_, y)| y.is_finite() && *y > 0.0);
+        points.reverse();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points.dedup_by_key(|point| point.0);
         points
     };
     let panel = |label: &str, marks: Vec<Mark>| {
@@ -95,6 +103,7 @@ mod tests {
             memory,
         };
         let costs = [
+            cost("64 MiB", 1000, Some(7_000.0), Some(50_960.0)),
             cost("64 MiB", 1000, Some(2_000.0), Some(40_960.0)),
             cost("64 MiB", 100, Some(1_000.0), None),
             cost("16 MiB", 100_000, None, Some(20_480.0)),

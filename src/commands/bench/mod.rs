@@ -18,7 +18,7 @@ use simulator::scenario::Scenario;
 use super::Outcome;
 use crate::cli::Bench;
 use crate::failure::{Exit, Failure};
-use crate::output::note;
+use crate::output::{counted, note};
 use crate::{files, pages, scenarios};
 
 /// The sizes that are measured if none is said.
@@ -141,7 +141,11 @@ impl Figures {
         let content = reports::units::with_unit(bytes, reports::units::size(bytes));
         let blocks = self.blocks.max(1) as f64;
         Cost {
-            kind: format!("{content}, {} connections each", self.connections),
+            kind: format!(
+                "{content}, {} connections each, {}",
+                self.connections,
+                counted(self.threads.into(), "thread")
+            ),
             peers: self.peers,
             nanos: self.blocks_per_core_second.map(|rate| 1e9 / rate),
             floor: self.floor_nanoseconds_per_event.map(|nanos| nanos * self.events as f64 / blocks),

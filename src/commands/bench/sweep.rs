@@ -54,6 +54,27 @@ pub fn head(out: &mut impl Write) -> std::io::Result<()> {
     )
 }
 
+/// So many processes; none is left to itself if one cannot be started.
+fn side_by_side(
+    count: u16,
+    start: impl Fn(u16) -> Result<Child, Failure>,
+) -> Result<Vec<Child>, Failure> {
+    let mut children = Vec::new();
+    for k in 0..count {
+        match start(k) {
+            Ok(child) => children.push(child),
+            Err(failure) => {
+                for mut child in children {
+                    // One that has ended by itself is as good.
+                    let _ = child.kill().and_then(|()| child.wait());
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(children)
+}
+
 /// Times `runs` runs of one size both ways.
 pub fn sweep(peers: u32, runs: u32, args: &Bench, out: &mut impl Write) -> Result<(), Failure> {
     let threads = if args.threads > 1 { args.threads } else { jobs(args) };
@@ -62,9 +83,7 @@ pub fn sweep(peers: u32, runs: u32, args: &Bench, out: &mut impl Write) -> Resul
         let (clock, before) = (Clock::start(), children_nanos());
         let made = match together {
             true => vec![spawn(peers, args, &part(runs, 0, 1, threads))?],
-            false => (0..threads)
-                .map(|k| spawn(peers, args, &part(runs, k, threads, 1)))
-                .collect::<Result<Vec<_>, _>>()?,
+            false => side_by_side(threads, |k| spawn(peers, args, &part(runs, k, threads, 1)))?,
         };
         let made = digests_of(peers, runs, made)?;
         let way = usize::from(together);

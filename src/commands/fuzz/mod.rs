@@ -98,6 +98,8 @@ fn socket(who: &Who, net: &Net, patience: Duration) -> Result<Socket, Failure> {
 }
 
 pub fn fuzz(args: &Fuzz, out: &mut impl Write) -> Outcome {
+    // From here on a signal is heeded: no client that was started is left behind.
+    stop::watch();
     let net = Net::new(args.net, std::process::id());
     match &args.replay {
         Some(path) => replay(path, args, &net, out),
@@ -179,8 +181,6 @@ fn hold(args: &Fuzz, target: &Target, net: &Net, out: &mut impl Write) -> Outcom
         wanted => wanted.iter().map(|&role| role.into()).collect(),
     };
     let count = args.minutes.map_or(Some(args.count.unwrap_or(count)), |_| None);
-    // From here on a signal is heeded, and what was found is told.
-    stop::watch();
     if !args.quiet {
         writeln!(out, "seed {seed}, from dialogue {}", args.from)?;
         out.flush()?;
@@ -202,7 +202,7 @@ fn hold(args: &Fuzz, target: &Target, net: &Net, out: &mut impl Write) -> Outcom
     let over = |number: u64| {
         is_stopped()
             || lock(&state.failed).is_some()
-            || count.is_some_and(|count| number >= args.from.saturating_add(count))
+            || count.is_some_and(|count| number.wrapping_sub(args.from) >= count)
             || limit.is_some_and(|limit| clock.past(limit))
     };
     std::thread::scope(|scope| {
