@@ -55,10 +55,7 @@ pub fn head(out: &mut impl Write) -> std::io::Result<()> {
 }
 
 /// So many processes; none is left to itself if one cannot be started.
-fn side_by_side(
-    count: u16,
-    start: impl Fn(u16) -> Result<Child, Failure>,
-) -> Result<Vec<Child>, Failure> {
+fn side_by_side(count: u16, start: impl Fn(u16) -> Result<Child, Failure>) -> Result<Vec<Child>, Failure> {
     let mut children = Vec::new();
     for k in 0..count {
         match start(k) {
