@@ -98,10 +98,10 @@ impl Remote {
                 let id = theirs.ok().and_then(|theirs| theirs.id(extension::UT_METADATA));
                 self.metadata = id.unwrap_or(self.metadata);
             }
-            Some(asked @ (Message::Request(_) | Message::Extended { id: METADATA_HERE, .. })) => {
-                if self.asked.len() < MOST_HEARD {
-                    self.asked.push(asked.clone());
-                }
+            Some(asked @ (Message::Request(_) | Message::Extended { id: METADATA_HERE, .. }))
+                if self.asked.len() < MOST_HEARD =>
+            {
+                self.asked.push(asked.clone());
             }
             _ => {}
         }
