@@ -24,7 +24,7 @@ use super::Peer;
 /// begins to count at as much, its `rate_choker_initial_threshold`.)
 const LEAST_USE: u64 = 1024;
 /// What as many as there are slots must get each, in bytes a second, before little is a sign of an idle slot while the
-/// uplink is full: four times [`LEAST_USE`], as shares differ.
+/// uplink is full: four times `LEAST_USE`, as shares differ.
 pub const TELLING: u64 = 4 * LEAST_USE;
 /// Rounds that it takes to tell. With 20 s for rates and 10 s for rounds, what was taken at once is seen twice.
 const LOOKS: u8 = OPTIMISTIC_ROUNDS as u8;

@@ -1,6 +1,6 @@
 //! What simulating costs: processor time and memory against the size of the swarm, beside the floor.
 //!
-//! Guarantees: swarms that differ in more than their size are lines of their own, the first [`SERIES`] of them; what was
+//! Guarantees: swarms that differ in more than their size are lines of their own, as many as there are colours; what was
 //! not measured is left out; of a size that was measured again, the last counts.
 
 use super::figure::{Entry, Figure, Look, Mark, Panel, Shape, Swatch};
