@@ -80,8 +80,7 @@ impl Context {
     /// leaves them more, one that gives little could give more if it were asked for it.
     pub fn is_short(&self) -> bool {
         let slots = self.settings.peer.slots.max(1) as usize * self.torrents().len();
-        (self.up.is_full() || self.uplink.is_full())
-            && (slots <= 1 || self.uplink.recent() < TELLING as f64 * slots as f64)
+        (self.up.is_full() || self.uplink.is_full()) && self.uplink.recent() < TELLING as f64 * slots as f64
     }
 
     /// What a torrent's randomness is derived from.
