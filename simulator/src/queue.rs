@@ -6,7 +6,9 @@
 //!
 //! The structure is a calendar: a wheel of buckets, each a slot of time, and a heap for what lies beyond the
 //! wheel's reach. A bucket is a list of chunks of one table, which are used again, the last one first, so that they
-//! stay in the cache, and nothing is allocated once a run has come to its size. It is sorted when its time comes.
+//! stay in the cache, and nothing is allocated once a run has come to its size. It is sorted when its time comes. What is
+//! put into the slot that is under way goes to its place there if that is near, and else into a heap: a swarm that begins
+//! at one moment has millions of events in a slot, and to make room between them for one takes as long as they are many.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -130,6 +132,8 @@ impl Ord for Event {
 const BUCKETS: usize = 1024;
 /// Events in a chunk: with its head it is four cache lines.
 const CHUNK: usize = 7;
+/// Events that are moved to make room for one.
+const NEAR: usize = 32;
 /// No chunk.
 const NONE: u32 = u32::MAX;
 
@@ -156,6 +160,8 @@ pub(crate) struct Queue {
     slot: u64,
     /// What is due in the current slot (and before), latest first.
     current: Vec<Event>,
+    /// What is due there too, but was put in when it was under way, with more than [`NEAR`] others before it.
+    late: BinaryHeap<Reverse<Event>>,
     /// The last chunk of each bucket.
     wheel: Box<[u32; BUCKETS]>,
     chunks: Vec<Chunk>,
@@ -176,6 +182,7 @@ impl Queue {
             shift,
             slot: 0,
             current: Vec::new(),
+            late: BinaryHeap::new(),
             wheel: Box::new([NONE; BUCKETS]),
             chunks: Vec::new(),
             free: NONE,
@@ -189,8 +196,13 @@ impl Queue {
         let slot = event.time >> self.shift;
         if slot <= self.slot {
             // Latest first: the new event goes behind all that are later.
-            let at = self.current.partition_point(|other| *other > event);
-            self.current.insert(at, event);
+            let first = self.current.len().saturating_sub(NEAR);
+            if first == 0 || self.current[first] > event {
+                let at = first + self.current[first..].partition_point(|other| *other > event);
+                self.current.insert(at, event);
+            } else {
+                self.late.push(Reverse(event));
+            }
         } else if slot - self.slot < BUCKETS as u64 {
             self.put(slot, event);
         } else {
@@ -230,10 +242,13 @@ impl Queue {
     /// The earliest event.
     #[inline]
     pub fn peek(&mut self) -> Option<&Event> {
-        if self.current.is_empty() {
+        if self.current.is_empty() && self.late.is_empty() {
             self.advance();
         }
-        self.current.last()
+        match self.late.peek() {
+            Some(Reverse(late)) => Some(self.current.last().map_or(late, |event| event.min(late))),
+            None => self.current.last(),
+        }
     }
 
     /// The earliest event, if its time is below `limit`.
@@ -242,7 +257,11 @@ impl Queue {
         if event.time >= limit {
             return None;
         }
-        self.current.pop();
+        if self.late.peek().is_some_and(|Reverse(late)| *late == event) {
+            self.late.pop();
+        } else {
+            self.current.pop();
+        }
         Some(event)
     }
 
@@ -324,30 +343,49 @@ mod tests {
         Event::new(time, src, CLASSES[class as usize % CLASSES.len()], conn, number, 0)
     }
 
+    /// When it is due, from the last that was taken; source, class, connection, number; and how many are taken after it.
+    type Step = (u64, u32, u8, u32, u32, usize);
+
+    /// The queue gives what a sorted list would. Returns the most that came late into a slot with many.
+    fn gives_what_a_list_would(steps: Vec<Step>) -> Result<usize, TestCaseError> {
+        let mut queue = Queue::new(10);
+        let mut model = std::collections::BTreeSet::new();
+        let (mut now, mut late) = (0, 0);
+        for (delay, src, class, conn, number, pops) in steps {
+            let new = event(now + delay, src, class, conn, number);
+            if model.insert(new) {
+                queue.push(new);
+            }
+            late = late.max(queue.late.len());
+            for _ in 0..pops {
+                let expected = model.pop_first();
+                prop_assert_eq!(queue.pop_before(u64::MAX), expected);
+                now = expected.map_or(now, |event| event.time);
+            }
+        }
+        while let Some(expected) = model.pop_first() {
+            prop_assert_eq!(queue.peek(), Some(&expected));
+            prop_assert_eq!(queue.pop_before(expected.time), None);
+            prop_assert_eq!(queue.pop_before(u64::MAX), Some(expected));
+        }
+        prop_assert_eq!(queue.pop_before(u64::MAX), None);
+        Ok(late)
+    }
+
     proptest! {
-        /// Whatever is pushed when, the queue pops what a sorted list would.
+        /// Mostly near, sometimes far, as in a run.
         #[test]
         fn pops_in_key_order(steps in prop::collection::vec((0u64..40_000_000_000, 0u32..4, 0u8..13, 0u32..3, 0u32..3, 0usize..4), 1..400)) {
-            let mut queue = Queue::new(10);
-            let mut model = std::collections::BTreeSet::new();
-            let mut now = 0;
-            for (delay, src, class, conn, number, pops) in steps {
-                // Mostly near, sometimes far, as in a run.
-                let delay = if delay % 5 == 0 { delay } else { delay % 3_000_000 };
-                let new = event(now + delay, src, class, conn, number);
-                if model.insert(new) {
-                    queue.push(new);
-                }
-                for _ in 0..pops {
-                    let expected = model.pop_first();
-                    prop_assert_eq!(queue.pop_before(u64::MAX), expected);
-                    now = expected.map_or(now, |event| event.time);
-                }
-            }
-            while let Some(expected) = model.pop_first() {
-                prop_assert_eq!(queue.pop_before(u64::MAX), Some(expected));
-            }
-            prop_assert_eq!(queue.pop_before(u64::MAX), None);
+            let near = |delay| if delay % 5 == 0 { delay } else { delay % 3_000_000 };
+            gives_what_a_list_would(steps.into_iter().map(|step| (near(step.0), step.1, step.2, step.3, step.4, step.5)).collect())?;
+        }
+
+        /// Hundreds in a slot, at few moments of it, as where a swarm begins at once.
+        #[test]
+        fn a_slot_that_is_full_keeps_its_order(steps in prop::collection::vec((0u64..8, 0u32..400, 0u8..13, 0u32..3, 0u32..3, 0usize..2), 300..600)) {
+            let few = |delay| delay * 2_000;
+            let late = gives_what_a_list_would(steps.into_iter().map(|step| (few(step.0), step.1, step.2, step.3, step.4, step.5)).collect())?;
+            prop_assert!(late > 0, "nothing came late");
         }
     }
 }

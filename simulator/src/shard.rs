@@ -36,32 +36,38 @@ pub(crate) struct Crossing {
     parcel: Option<Parcel>,
 }
 
-/// Which hosts are where: shard `i` has the hosts from `i * size` on; the last one has the tracker too.
+/// Which hosts are where: they are dealt out, one to each shard in turn. Those of one group come in the order of their
+/// numbers, so that a shard of neighbours would have all the work while its hosts come, and another while its do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Partition {
-    size: u32,
     shards: u32,
 }
 
 impl Partition {
     /// `hosts` in `shards` parts of one size, as near as can be; at least one part, and no empty ones.
     pub fn new(hosts: u32, shards: u32) -> Self {
-        let size = hosts.div_ceil(shards.max(1)).max(1);
-        Self { size, shards: hosts.div_ceil(size).max(1) }
+        Self { shards: shards.clamp(1, hosts.max(1)) }
     }
 
     pub fn shards(self) -> u32 {
         self.shards
     }
 
-    /// The first host of a shard.
-    pub fn first(self, shard: u32) -> u32 {
-        shard * self.size
+    /// The shard that has `host`, or the tracker by its number.
+    #[inline]
+    pub fn of(self, host: u32) -> u32 {
+        if self.shards == 1 { 0 } else { host % self.shards }
     }
 
-    /// The shard that has `host`.
-    pub fn of(self, host: u32) -> u32 {
-        (host / self.size).min(self.shards - 1)
+    /// The place of `host` in its shard.
+    #[inline]
+    pub fn place(self, host: u32) -> usize {
+        (if self.shards == 1 { host } else { host / self.shards }) as usize
+    }
+
+    /// Those of `hosts` that a shard has, in the order of their places.
+    pub fn members(self, shard: u32, hosts: u32) -> impl Iterator<Item = u32> {
+        (shard..hosts).step_by(self.shards as usize)
     }
 }
 
@@ -109,7 +115,6 @@ impl Outbox {
 
 /// See the module.
 pub(crate) struct Shard {
-    first: u32,
     pub hosts: Vec<Host>,
     queue: Queue,
     pub parcels: Parcels,
@@ -127,9 +132,8 @@ pub(crate) struct Shard {
 impl Shard {
     /// The part number `own`, which has `hosts`.
     pub fn new(partition: Partition, own: u32, hosts: Vec<Host>, shared: &Shared) -> Self {
-        let has_tracker = own + 1 == partition.shards();
+        let has_tracker = partition.of(shared.tracker) == own;
         Self {
-            first: partition.first(own),
             queue: Queue::new(hosts.len()),
             hosts,
             parcels: Parcels::default(),
@@ -178,7 +182,7 @@ impl Shard {
     /// Handles every event before `limit`, which is not after the moment at which another shard could say something
     /// that is not in here.
     pub fn run_until(&mut self, limit: u64, shared: &Shared) {
-        let is_large = self.hosts.len() > CACHED;
+        let (is_large, partition) = (self.hosts.len() > CACHED, self.outbox.partition);
         while let Some(event) = self.queue.pop_before(limit) {
             debug_assert!(event.time >= self.now, "time never moves back");
             self.now = event.time;
@@ -201,7 +205,7 @@ impl Shard {
                 inline: &mut self.inline,
                 tap: self.tap.as_mut(),
             };
-            self.hosts[(event.dst - self.first) as usize].handle(&event, &mut ctx);
+            self.hosts[partition.place(event.dst)].handle(&event, &mut ctx);
         }
         self.now = limit;
     }
@@ -225,7 +229,7 @@ impl Shard {
     #[inline]
     fn look_at(&self, ahead: usize, step: Step) {
         if let Some(event) = self.queue.ahead(ahead)
-            && let Some(host) = self.hosts.get((event.dst - self.first) as usize)
+            && let Some(host) = self.hosts.get(self.outbox.partition.place(event.dst))
         {
             host.look_ahead(event, step, &self.parcels);
         }
@@ -275,19 +279,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_host_is_in_one_shard_and_the_tracker_in_the_last() {
+    fn every_host_has_one_place_and_no_shard_is_larger_than_another_by_more_than_one() {
         for hosts in 1..40 {
             for shards in 1..10 {
                 let partition = Partition::new(hosts, shards);
                 assert!(partition.shards() >= 1 && partition.shards() <= shards.min(hosts));
-                for host in 0..=hosts {
-                    let shard = partition.of(host);
-                    assert!(shard < partition.shards(), "{hosts} hosts, {shards} shards");
-                    assert!(partition.first(shard) <= host);
-                    let last = shard + 1 == partition.shards();
-                    assert!(last || host < partition.first(shard + 1));
+                let mut seen = vec![false; hosts as usize];
+                for shard in 0..partition.shards() {
+                    let members: Vec<u32> = partition.members(shard, hosts).collect();
+                    assert!(members.len() as u32 - hosts / partition.shards() <= 1, "{hosts} in {shards}");
+                    for (place, &host) in members.iter().enumerate() {
+                        assert_eq!((partition.of(host), partition.place(host)), (shard, place));
+                        assert!(!std::mem::replace(&mut seen[host as usize], true));
+                    }
+                    // The tracker's number is one past the last host's: nobody's place.
+                    let tracker = partition.of(hosts) == shard;
+                    assert!(!tracker || partition.place(hosts) == members.len());
                 }
-                assert_eq!(partition.of(hosts), partition.shards() - 1, "the tracker's number is one past");
+                assert!(seen.iter().all(|seen| *seen), "{hosts} in {shards}");
+                // Those who come one after the other are not of one shard.
+                let apart = |host: u32| partition.of(host) != partition.of(host + 1);
+                assert!(partition.shards() == 1 || (0..hosts - 1).all(apart), "{hosts} in {shards}");
             }
         }
     }

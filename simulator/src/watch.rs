@@ -52,6 +52,7 @@ impl Tap {
         self.places.get(host as usize).copied().flatten()
     }
 
+    #[cold]
     pub fn input(&mut self, host: u32, now: u64, input: &Input) {
         self.rang = matches!(input, Input::Timeout);
         if let Some(peer) = self.place(host) {
@@ -59,6 +60,7 @@ impl Tap {
         }
     }
 
+    #[cold]
     pub fn output(&mut self, host: u32, now: u64, output: &Output) {
         if let Some(peer) = self.place(host) {
             self.onlooker.seam(peer, Instant::from_nanos(now), Seam::Output(output));
@@ -66,6 +68,7 @@ impl Tap {
     }
 
     /// A peer has said all that it had to say.
+    #[cold]
     pub fn settled(&mut self, host: u32, now: u64, of: &Peer) {
         if let Some(peer) = self.place(host).filter(|_| self.rang) {
             self.onlooker.holds(peer, Instant::from_nanos(now), of.footprint());

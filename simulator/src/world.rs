@@ -55,8 +55,7 @@ impl World {
         let in_all = shared.group_of.len() as u32;
         let partition = Partition::new(in_all, u32::try_from(options.threads).unwrap_or(u32::MAX));
         let shard = |own| {
-            let (first, next) = (partition.first(own), partition.first(own + 1).min(in_all));
-            let hosts = (first..next).map(|id| new_host(id, &shared)).collect();
+            let hosts = partition.members(own, in_all).map(|id| new_host(id, &shared)).collect();
             Shard::new(partition, own, hosts, &shared)
         };
         let leechers = spec.groups.iter().filter(|group| !group.seed).map(|group| group.count).sum();
@@ -105,13 +104,12 @@ impl World {
 
     /// All hosts in order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        self.shards.iter().flat_map(|shard| &shard.hosts)
+        (0..self.shared.tracker).map(|id| self.host(id))
     }
 
     /// A host by its number.
     pub fn host(&self, id: u32) -> &Host {
-        let shard = self.partition.of(id);
-        &self.shards[shard as usize].hosts[(id - self.partition.first(shard)) as usize]
+        &self.shards[self.partition.of(id) as usize].hosts[self.partition.place(id)]
     }
 
     /// What all shards have counted.
@@ -233,4 +231,35 @@ fn number_hosts(spec: &Spec, seed: Seed) -> (Vec<u32>, Vec<Vec<u32>>) {
         members[group as usize].push(host as u32);
     }
     (group_of, members)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::runner::jobs;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn who_come_over_time_give_every_thread_the_same_to_do() {
+        let text = r#"
+            content = { size = "1 MiB", piece = "64 KiB" }
+            groups.seed = { role = "seed", up = "8 Mbit/s" }
+            [groups.leechers]
+            count = 200
+            up = "2 Mbit/s"
+            arrival = { evenly = { from = "1 s", to = "101 s" } }
+        "#;
+        let scenario = Scenario::parse("small.toml", text, Path::new("."), &[]).unwrap();
+        let spec = jobs(&scenario, 1)[0].spec().clone();
+        let layout = Layout::new(spec.content, u64::from(spec.piece_length)).unwrap();
+        let mut world = World::new(spec, layout, Seed(1), Options { threads: 2, ..Options::default() });
+        // When half of them have come, and when all have.
+        for seconds in [50, 101] {
+            world.run_until(seconds * 1_000_000_000).unwrap();
+            let events: Vec<f64> = world.shards.iter().map(|shard| shard.tally.events as f64).collect();
+            assert!((events[0] / events[1] - 1.0).abs() < 0.15, "after {seconds} s: {events:?}");
+        }
+    }
 }

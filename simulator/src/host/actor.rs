@@ -24,11 +24,19 @@ impl Actor {
         Self { peer, behaviour, layout, extra: VecDeque::new() }
     }
 
+    #[inline]
     pub fn handle_input(&mut self, now: Instant, input: Input) {
-        if let Input::Message { conn, message: Message::Request(raw) } = &input {
+        if self.behaviour == Behaviour::Honest || !self.keeps_back(&input) {
+            self.peer.handle_input(now, input);
+        }
+    }
+
+    /// Whether the strategy lets the engine know nothing of an input.
+    fn keeps_back(&mut self, input: &Input) -> bool {
+        if let Input::Message { conn, message: Message::Request(raw) } = input {
             match self.behaviour {
                 // It promises and never serves.
-                Behaviour::Staller => return,
+                Behaviour::Staller => return true,
                 // It cannot serve what it only claims, and says so where that can be said (BEP 6).
                 Behaviour::Liar => {
                     let has =
@@ -38,17 +46,25 @@ impl Actor {
                             let message = Message::Reject(*raw);
                             self.extra.push_back(Output::Send { conn: *conn, message });
                         }
-                        return;
+                        return true;
                     }
                 }
                 Behaviour::Honest | Behaviour::Polluter => {}
             }
         }
-        self.peer.handle_input(now, input);
+        false
     }
 
     /// The next output. `corrupt` makes wrong bytes of right ones.
+    #[inline]
     pub fn poll_output(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
+        match self.behaviour {
+            Behaviour::Honest => self.peer.poll_output(),
+            _ => self.poll_strategy(corrupt),
+        }
+    }
+
+    fn poll_strategy(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
         let mut output = self.extra.pop_front().or_else(|| self.peer.poll_output())?;
         if let Output::Send { message, .. } = &mut output {
             match (self.behaviour, &mut *message) {

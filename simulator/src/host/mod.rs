@@ -195,36 +195,35 @@ impl Host {
 
     /// Tells the actor, and does what it says until it has no more to say.
     fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
-        let now = Instant::from_nanos(ctx.now);
-        let content = ctx.shared.content.as_deref();
         if let Some(actor) = &mut self.actor {
             actor.peer.exchange_buffer(ctx.outputs);
         }
-        let mut next = Some(input);
-        while let Some(input) = next {
-            let Some(actor) = &mut self.actor else {
-                ctx.inline.clear();
-                return;
-            };
-            self.digest.input(now, &input);
-            ctx.traced_input(self.id, &input);
-            actor.handle_input(now, input);
-            while let Some(output) = self
-                .actor
-                .as_mut()
-                .and_then(|actor| actor.poll_output(|data| Storage::corrupt(content, data)))
-            {
-                self.digest.output(&output);
-                ctx.traced_output(self.id, &output);
-                self.carry_out(output, ctx);
-            }
-            next = ctx.inline.pop_front();
+        self.tell(input, ctx);
+        while let Some(input) = ctx.inline.pop_front() {
+            self.tell(input, ctx);
         }
         if let Some(actor) = &mut self.actor {
             actor.peer.exchange_buffer(ctx.outputs);
             if let Some(tap) = &mut ctx.tap {
                 tap.settled(self.id, ctx.now, &actor.peer);
             }
+        }
+    }
+
+    /// Tells the actor one thing.
+    fn tell(&mut self, input: Input, ctx: &mut Context<'_>) {
+        let Some(actor) = &mut self.actor else { return };
+        let now = Instant::from_nanos(ctx.now);
+        let content = ctx.shared.content.as_deref();
+        self.digest.input(now, &input);
+        ctx.traced_input(self.id, &input);
+        actor.handle_input(now, input);
+        while let Some(output) =
+            self.actor.as_mut().and_then(|actor| actor.poll_output(|data| Storage::corrupt(content, data)))
+        {
+            self.digest.output(&output);
+            ctx.traced_output(self.id, &output);
+            self.carry_out(output, ctx);
         }
     }
 
