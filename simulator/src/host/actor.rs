@@ -64,6 +64,7 @@ impl Actor {
         }
     }
 
+    /// The next output of a host that misbehaves.
     fn poll_strategy(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
         let mut output = self.extra.pop_front().or_else(|| self.peer.poll_output())?;
         if let Output::Send { message, .. } = &mut output {
