@@ -137,18 +137,35 @@ const NEAR: usize = 32;
 /// No chunk.
 const NONE: u32 = u32::MAX;
 
-/// A part of a bucket.
+/// A part of a bucket. All are full but the last, whose length the wheel has.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Chunk {
-    /// The next part of the bucket, or the next chunk that is in none.
+    /// The part of the bucket before it, or the next chunk that is in none.
     next: u32,
-    len: u32,
     events: [Event; CHUNK],
 }
 
 impl Chunk {
-    const EMPTY: Self = Self { next: NONE, len: 0, events: [Event::NEVER; CHUNK] };
+    const EMPTY: Self = Self { next: NONE, events: [Event::NEVER; CHUNK] };
+}
+
+/// Where the next event of a bucket goes: the number of its last chunk, and in the lowest bits the events in that.
+#[derive(Clone, Copy, Debug)]
+struct End(u32);
+
+impl End {
+    const BITS: u32 = 3;
+    /// Of a bucket without events: its last chunk is full, and does not exist.
+    const EMPTY: Self = Self(u32::MAX);
+
+    fn chunk(self) -> u32 {
+        self.0 >> Self::BITS
+    }
+
+    fn len(self) -> usize {
+        (self.0 & ((1 << Self::BITS) - 1)) as usize
+    }
 }
 
 /// See the module.
@@ -162,15 +179,13 @@ pub(crate) struct Queue {
     current: Vec<Event>,
     /// What is due there too, but was put in when it was under way, with more than [`NEAR`] others before it.
     late: BinaryHeap<Reverse<Event>>,
-    /// The last chunk of each bucket.
-    wheel: Box<[u32; BUCKETS]>,
+    /// The end of each bucket.
+    wheel: Box<[End; BUCKETS]>,
     chunks: Vec<Chunk>,
     /// The first chunk that is in no bucket.
     free: u32,
     /// One bit for each bucket that is not empty.
     occupied: [u64; BUCKETS / 64],
-    /// Events in the wheel.
-    in_wheel: usize,
     far: BinaryHeap<Reverse<Event>>,
 }
 
@@ -183,11 +198,10 @@ impl Queue {
             slot: 0,
             current: Vec::new(),
             late: BinaryHeap::new(),
-            wheel: Box::new([NONE; BUCKETS]),
+            wheel: Box::new([End::EMPTY; BUCKETS]),
             chunks: Vec::new(),
             free: NONE,
             occupied: [0; BUCKETS / 64],
-            in_wheel: 0,
             far: BinaryHeap::new(),
         }
     }
@@ -212,21 +226,17 @@ impl Queue {
 
     fn put(&mut self, slot: u64, event: Event) {
         let bucket = slot as usize % BUCKETS;
-        let last = self.wheel[bucket];
-        let at = match self.chunks.get(last as usize) {
-            Some(chunk) if (chunk.len as usize) < CHUNK => last,
-            _ => self.new_chunk(last),
-        };
-        self.wheel[bucket] = at;
-        let chunk = &mut self.chunks[at as usize];
-        chunk.events[chunk.len as usize % CHUNK] = event;
-        chunk.len += 1;
-        self.occupied[bucket / 64] |= 1 << (bucket % 64);
-        self.in_wheel += 1;
+        let mut end = self.wheel[bucket];
+        if end.len() == CHUNK {
+            end = self.new_chunk(end);
+            self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        }
+        self.chunks[end.chunk() as usize].events[end.len() % CHUNK] = event;
+        self.wheel[bucket] = End(end.0 + 1);
     }
 
-    /// An empty chunk, in front of `next`.
-    fn new_chunk(&mut self, next: u32) -> u32 {
+    /// An empty chunk behind the one that ends at `last`.
+    fn new_chunk(&mut self, last: End) -> End {
         let at = match self.chunks.get(self.free as usize) {
             Some(chunk) => std::mem::replace(&mut self.free, chunk.next),
             None => {
@@ -234,9 +244,8 @@ impl Queue {
                 self.chunks.len() as u32 - 1
             }
         };
-        let chunk = &mut self.chunks[at as usize];
-        (chunk.next, chunk.len) = (next, 0);
-        at
+        self.chunks[at as usize].next = last.chunk();
+        End(at << End::BITS)
     }
 
     /// The earliest event.
@@ -252,7 +261,20 @@ impl Queue {
     }
 
     /// The earliest event, if its time is below `limit`.
+    #[inline]
     pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
+        if !self.late.is_empty() {
+            return self.pop_of_both(limit);
+        }
+        if self.current.is_empty() {
+            self.advance();
+        }
+        self.current.pop_if(|event| event.time < limit)
+    }
+
+    /// The same where something has come late into the slot.
+    #[inline(never)]
+    fn pop_of_both(&mut self, limit: u64) -> Option<Event> {
         let event = *self.peek()?;
         if event.time >= limit {
             return None;
@@ -280,7 +302,7 @@ impl Queue {
     /// Makes the next slot that has an event the current one.
     fn advance(&mut self) {
         let far = self.far.peek().map(|Reverse(event)| event.time >> self.shift);
-        let near = (self.in_wheel > 0).then(|| self.next_occupied());
+        let near = self.next_occupied();
         let next = match (near, far) {
             (Some(near), Some(far)) => near.min(far),
             (Some(slot), None) | (None, Some(slot)) => slot,
@@ -296,19 +318,20 @@ impl Queue {
             self.put(slot, event);
         }
         let bucket = next as usize % BUCKETS;
-        let mut at = std::mem::replace(&mut self.wheel[bucket], NONE);
+        let end = std::mem::replace(&mut self.wheel[bucket], End::EMPTY);
+        let (mut at, mut len) = (end.chunk(), end.len());
         while let Some(chunk) = self.chunks.get_mut(at as usize) {
-            self.current.extend_from_slice(&chunk.events[..(chunk.len as usize).min(CHUNK)]);
+            self.current.extend_from_slice(&chunk.events[..len.min(CHUNK)]);
+            len = CHUNK;
             let next = std::mem::replace(&mut chunk.next, self.free);
             self.free = std::mem::replace(&mut at, next);
         }
         self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-        self.in_wheel -= self.current.len();
         self.current.sort_unstable_by(|a, b| b.cmp(a));
     }
 
-    /// The first slot after the current one whose bucket holds something.
-    fn next_occupied(&self) -> u64 {
+    /// The first slot after the current one whose bucket holds something, if any does.
+    fn next_occupied(&self) -> Option<u64> {
         let start = (self.slot + 1) as usize % BUCKETS;
         let words = self.occupied.len();
         for i in 0..=words {
@@ -321,11 +344,10 @@ impl Queue {
             }
             if bits != 0 {
                 let bucket = word * 64 + bits.trailing_zeros() as usize;
-                return self.slot + 1 + ((bucket + BUCKETS - start) % BUCKETS) as u64;
+                return Some(self.slot + 1 + ((bucket + BUCKETS - start) % BUCKETS) as u64);
             }
         }
-        debug_assert!(false, "the wheel's count and its buckets disagree");
-        self.slot
+        None
     }
 }
 
