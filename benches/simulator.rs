@@ -54,7 +54,7 @@ fn flow(criterion: &mut Criterion) {
                 for _ in 0..61 {
                     let start = out.ready_at.max(out.last);
                     let finish = start + serialisation(SIZE, RATE);
-                    out = flow.depart(black_box(&cap), Duration::from_millis(80), start, finish, SIZE);
+                    out = flow.depart(black_box(&cap), 80_000_000, start, finish, SIZE);
                 }
                 out
             },

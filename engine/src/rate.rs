@@ -32,7 +32,7 @@ impl Rate {
     /// The period of the rates that choking goes by: 20 s (BEP 3: "a rolling 20-second average").
     pub const PERIOD: Duration = Duration::from_secs(20);
     /// No average is taken over less than this part of the period.
-    const LEAST_PART: u32 = 20;
+    const LEAST_PART: u64 = 20;
 
     /// A flow that starts now, at zero.
     pub fn new(now: Instant) -> Self {
@@ -57,8 +57,8 @@ impl Rate {
     #[inline]
     pub fn get(&self, now: Instant, period: Duration) -> f64 {
         let floor = self.since.max(now - period);
-        let span = now.since(floor).max(period / Self::LEAST_PART);
-        self.within(floor) * 1e9 / nanos(span) as f64
+        let span = now.as_nanos().saturating_sub(floor.as_nanos()).max(nanos(period) / Self::LEAST_PART);
+        self.within(floor) * 1e9 / span as f64
     }
 
     /// The part of the bytes that came after `floor`, which is not before the window's start.

@@ -1,7 +1,5 @@
 //! One host's end of a connection.
 
-use std::time::Duration;
-
 use engine::wire::decoder::{Decoder, Limits};
 
 use crate::network::flow::Flow;
@@ -79,8 +77,9 @@ impl Link {
         }
     }
 
-    pub fn rtt(&self) -> Duration {
-        Duration::from_nanos(2 * self.latency)
+    /// The round-trip time in nanoseconds.
+    pub fn rtt(&self) -> u64 {
+        2 * self.latency
     }
 
     pub fn next_number(&mut self) -> u32 {
@@ -102,6 +101,7 @@ pub(crate) struct NewLink {
 
 /// The links of one host, in slots that are used again, lowest first in the order they were freed.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Links {
     slots: Vec<Link>,
     /// Empty if no link needs one.

@@ -7,8 +7,6 @@
 //! Ott 1997: 1.22 · MSS / √p a round trip), and starts again at ten segments after an idle time-out
 //! (RFC 5681, section 4.1).
 
-use std::time::Duration;
-
 use crate::spec::Transport;
 
 /// RFC 6928.
@@ -66,9 +64,9 @@ impl Flow {
     pub const NEW: Self = Self { window: 0, sent: 0, round_start: 0, last_sent: 0 };
 
     /// Bytes go into the link from `start` to `finish`; the last of them is out later than `finish` if the window does
-    /// not hold them. `rtt` is the round-trip time.
-    pub fn depart(&mut self, cap: &Cap, rtt: Duration, start: u64, finish: u64, size: u32) -> Departure {
-        let rtt = (rtt.as_nanos() as u64).max(1);
+    /// not hold them. `rtt` is the round-trip time in nanoseconds.
+    pub fn depart(&mut self, cap: &Cap, rtt: u64, start: u64, finish: u64, size: u32) -> Departure {
+        let rtt = rtt.max(1);
         if self.window == 0 || start > self.last_sent + rtt.saturating_mul(2).max(MIN_TIMEOUT) {
             self.window = cap.initial;
             self.sent = 0;
@@ -117,7 +115,8 @@ impl Flow {
 mod tests {
     use super::*;
 
-    const RTT: Duration = Duration::from_millis(100);
+    /// 100 ms.
+    const RTT: u64 = 100_000_000;
 
     /// Sends chunks back to back on an infinitely fast link; the moment the last byte is out.
     fn send(cap: &Cap, chunk: u32, chunks: u32) -> f64 {
