@@ -5,6 +5,8 @@
 //! A prefetch is a hint. It reads nothing, changes nothing and cannot fault, so that what a program computes
 //! is the same with and without it. On processors other than x86-64 nothing is done.
 
+use std::ops::Range;
+
 /// The bytes that one hint brings.
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
@@ -12,21 +14,22 @@ const LINE: usize = 64;
 /// Asks for every cache line that `value` touches.
 #[inline(always)]
 pub fn value<T: ?Sized>(value: &T) {
-    head(value, usize::MAX);
+    part(value, 0..usize::MAX);
 }
 
-/// Asks for the first `bytes` of `value`.
+/// Asks for a part of `value`: of its bytes those of these numbers. Of a line that an earlier part ended in nothing is
+/// asked again.
 #[inline(always)]
-pub fn head<T: ?Sized>(value: &T, bytes: usize) {
+pub fn part<T: ?Sized>(value: &T, bytes: Range<usize>) {
     #[cfg(target_arch = "x86_64")]
     {
-        let size = size_of_val(value).min(bytes);
         let first = std::ptr::from_ref(value).cast::<i8>();
         // `value` may begin anywhere in its first line, unless its type says otherwise.
         let aligned = align_of_val(value) >= LINE;
         let before = if aligned { 0 } else { first.addr() % LINE };
-        let lines = (before + size).div_ceil(LINE);
-        for i in 0..lines {
+        // The lines that have been asked for up to a byte.
+        let lines = |byte: usize| if byte == 0 { 0 } else { (before + byte).div_ceil(LINE) };
+        for i in lines(bytes.start)..lines(bytes.end.min(size_of_val(value))) {
             line(first.wrapping_add(i * LINE));
         }
     }
@@ -60,8 +63,9 @@ mod tests {
         super::value(&());
         super::value::<[u64]>(&[]);
         super::value(&[7u8; 1000]);
-        super::head("a few bytes", 3);
-        super::head(&[1u8; 200], 0);
+        super::part("a few bytes", 0..3);
+        super::part(&[1u8; 200], 0..0);
+        super::part(&[1u8; 200], 100..300);
         super::element(&[1, 2, 3], 3);
     }
 }

@@ -1,8 +1,11 @@
 //! What an input will touch, asked for ahead of it: hints to the processor that change nothing.
 
+use std::mem::offset_of;
+
 use crate::ids::ConnId;
 
 use super::Peer;
+use super::connections::Connections;
 
 /// How far [`Peer::prefetch`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,11 @@ pub enum About {
 }
 
 impl Peer {
+    /// The bytes of a peer, from its first on, that a HAVE touches.
+    pub const OF_HAVES: usize = offset_of!(Self, conns) + Connections::OF_HAVES;
+    /// Those that blocks and requests touch.
+    pub const OF_BLOCKS: usize = offset_of!(Self, conns) + Connections::OF_BLOCKS;
+
     /// Asks the processor for what an input of `conn` will touch. Each step needs what the one before has
     /// brought, so that some hundred nanoseconds should lie between two. Changes nothing; for drivers of swarms
     /// that are larger than any cache.
@@ -37,7 +45,7 @@ impl Peer {
         match (step, about) {
             (Ahead::Connection, About::Have(piece)) => {
                 self.conns.prefetch(conn);
-                if let Some(piece) = self.torrent.layout.piece(piece) {
+                if let Some(piece) = self.pieces.layout.piece(piece) {
                     self.pieces.availability.prefetch(piece);
                 }
             }
@@ -50,7 +58,7 @@ impl Peer {
             (Ahead::Traffic, _) => {
                 self.conns.prefetch_traffic(conn);
                 if let About::Block(piece) = about
-                    && let Some(piece) = self.torrent.layout.piece(piece)
+                    && let Some(piece) = self.pieces.layout.piece(piece)
                 {
                     self.pieces.prefetch_begun(piece);
                 }

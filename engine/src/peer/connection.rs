@@ -92,6 +92,8 @@ pub(crate) struct Connection {
     /// The most requests it takes at once (BEP 10 `reqq`).
     pub remote_queue: u16,
     pub addr: Addr,
+    /// How deep the pipeline became by slow start: only with that, and with traffic.
+    pub(super) ramp: Option<Box<Ramp>>,
     pub connected_at: Instant,
     /// `Instant::FAR`: never.
     pub unchoked_at: Instant,
@@ -105,23 +107,10 @@ pub(crate) struct Pools {
     pub blocks: Pool<BlockRef>,
 }
 
-/// What is kept while blocks move on a connection: little more than two cache lines.
+/// What is kept while blocks move on a connection: two cache lines, of which what we give needs the first alone.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Traffic {
-    pub requests: Chain,
-    /// Of `requests`, those not dropped.
-    pub outstanding: u32,
-    pub down: Rate,
-    /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
-    pub pace: Rate,
-    /// How deep the pipeline became by slow start.
-    /// Only with slow start.
-    ramp: Option<Box<Ramp>>,
-    /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
-    pub min_rtt: u64,
-    /// When a block last came, or the first request went out.
-    pub last_block: Instant,
-
     pub uploads: Chain,
     /// Blocks asked of the disk.
     pub reading: Chain,
@@ -129,11 +118,22 @@ pub(crate) struct Traffic {
     pub sent_since_unchoke: u64,
     /// Payload bytes handed to the network that have not left.
     pub unsent: u32,
+
+    /// Of `requests`, those not dropped.
+    pub outstanding: u32,
+    pub requests: Chain,
+    pub down: Rate,
+    /// The download rate since the unchoke, over a shorter time, for the pipeline's depth.
+    pub pace: Rate,
+    /// The smallest time from a request to its block, in nanoseconds; [`NO_RTT`] before the first.
+    pub min_rtt: u64,
+    /// When a block last came, or the first request went out.
+    pub last_block: Instant,
 }
 
 /// Slow start, if it is on: the depth grows with each block until a second brings no more than the one before.
 #[derive(Clone, Copy, Debug)]
-struct Ramp {
+pub(super) struct Ramp {
     /// Zero: it is over.
     depth: u32,
     /// When this second began, and the blocks of it and of the one before.
@@ -146,8 +146,9 @@ impl Ramp {
     /// What must lie between two looks.
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn new(now: Instant) -> Self {
-        Self { depth: FIRST_DEPTH, since: now, blocks: 0, before: 0 }
+    /// A new one, if slow start is on.
+    pub fn begin(config: &PeerConfig, now: Instant) -> Option<Box<Self>> {
+        config.slow_start.then(|| Box::new(Self { depth: FIRST_DEPTH, since: now, blocks: 0, before: 0 }))
     }
 
     /// A block has come; whether a second was over, and with it what the rate was measured of.
@@ -223,9 +224,16 @@ impl Connection {
             quiet_rounds: 0,
             remote_queue: REMOTE_QUEUE,
             addr: Addr::NONE,
+            ramp: None,
             connected_at: Instant::ZERO,
             unchoked_at: Instant::FAR,
         }
+    }
+
+    /// Bytes beside those in the table.
+    pub fn footprint(&self) -> u64 {
+        let ramp = self.ramp.as_ref().map_or(0, |_| size_of::<Ramp>() as u64);
+        self.have.footprint() + self.addr.footprint() + ramp
     }
 
     /// The handshake is done.
@@ -261,7 +269,7 @@ impl Connection {
                 let wait = (if known { traffic.min_rtt } else { 0 } + nanos(queue)) as f64 * 1e-9;
                 let blocks = traffic.pace.get(now, PACE_WINDOW) * wait / f64::from(BLOCK);
                 let least = if known { min } else { min.max(FIRST_DEPTH) };
-                let ramp = traffic.ramp.as_ref().map_or(FIRST_DEPTH, |ramp| ramp.depth);
+                let ramp = self.ramp.as_ref().map_or(FIRST_DEPTH, |ramp| ramp.depth);
                 let least = if config.slow_start { least.max(ramp) } else { least };
                 (blocks as u32).saturating_add(1).clamp(least.min(max), max)
             }
@@ -297,18 +305,12 @@ impl Allowed {
 }
 
 impl Traffic {
-    /// Bytes beside those in the table.
-    pub fn footprint(&self) -> u64 {
-        self.ramp.as_ref().map_or(0, |_| size_of::<Ramp>() as u64)
-    }
-
-    pub fn new(config: &PeerConfig, now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             requests: Chain::default(),
             outstanding: 0,
             down: Rate::new(now),
             pace: Rate::new(now),
-            ramp: config.slow_start.then(|| Box::new(Ramp::new(now))),
             min_rtt: NO_RTT,
             last_block: now,
             uploads: Chain::default(),
@@ -335,12 +337,6 @@ impl Traffic {
         }
     }
 
-    /// An unchoke has come: how fast it is will be seen.
-    pub fn begin(&mut self, config: &PeerConfig, now: Instant) {
-        self.pace = Rate::new(now);
-        self.ramp = config.slow_start.then(|| Box::new(Ramp::new(now)));
-    }
-
     /// Takes the request for `raw` out, the oldest if there are several.
     pub fn answered(&mut self, requests: &mut Pool<Pending>, raw: RawBlock) -> Option<Pending> {
         let pending = requests.take(&mut self.requests, |pending| RawBlock::from(pending.block) == raw)?;
@@ -365,9 +361,16 @@ impl Traffic {
     }
 
     /// A requested block has come: `pending` is its request.
-    pub fn account_download(&mut self, config: &PeerConfig, now: Instant, bytes: u32, pending: &Pending) {
+    pub fn account_download(
+        &mut self,
+        ramp: Option<&mut Ramp>,
+        config: &PeerConfig,
+        now: Instant,
+        bytes: u32,
+        pending: &Pending,
+    ) {
         self.down.add(now, u64::from(bytes), config.rate_window);
-        if self.ramp.as_mut().is_some_and(|ramp| ramp.grow(now)) {
+        if ramp.is_some_and(|ramp| ramp.grow(now)) {
             // While it grows, what was before says too little.
             self.pace = Rate::new(now);
         }
@@ -399,7 +402,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_is_two_cache_lines() {
-        assert_eq!(size_of::<Connection>(), 128);
+    fn a_connection_is_two_cache_lines_and_so_is_what_moves_on_it() {
+        assert_eq!((size_of::<Connection>(), size_of::<Traffic>()), (128, 128));
+        // What a HAVE needs, and what we give, is in the first.
+        assert_eq!(std::mem::offset_of!(Connection, am_choking), 64);
+        assert_eq!(std::mem::offset_of!(Traffic, down), 64);
     }
 }

@@ -1,6 +1,7 @@
 //! The table of a peer's connections, by the driver's ids, which it keeps small.
 
 use std::collections::BTreeMap;
+use std::mem::offset_of;
 use std::net::IpAddr;
 
 use crate::ids::ConnId;
@@ -8,16 +9,17 @@ use crate::time::Instant;
 use crate::wire::PeerId;
 
 use super::config::PeerConfig;
-use super::connection::{Allowed, Connection, NONE, Pools, Stage, Traffic};
+use super::connection::{Allowed, Connection, NONE, Pools, Ramp, Stage, Traffic};
 use super::footprint::{of, of_tree};
 
-/// See the module.
+/// See the module. Laid out by how often a part is touched.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Connections {
     slots: Vec<Connection>,
     traffic: Vec<Traffic>,
-    free_traffic: Vec<u32>,
     pools: Pools,
+    free_traffic: Vec<u32>,
     /// Who each is with; zeros before its handshake.
     peer_ids: Vec<PeerId>,
     /// Only of connections that have any.
@@ -33,6 +35,10 @@ pub(crate) struct Busy<'a> {
 }
 
 impl Connections {
+    /// The bytes, from the first on, that HAVEs touch, and those that blocks do.
+    pub const OF_HAVES: usize = offset_of!(Self, traffic);
+    pub const OF_BLOCKS: usize = offset_of!(Self, free_traffic);
+
     /// Beyond this the driver does not keep its promise of small ids.
     const MAX: usize = 1 << 20;
 
@@ -58,14 +64,15 @@ impl Connections {
     pub fn active(&mut self, id: ConnId, config: &PeerConfig, now: Instant) -> Option<Busy<'_>> {
         let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         if conn.traffic == NONE {
+            conn.ramp = Ramp::begin(config, now);
             conn.traffic = match self.free_traffic.pop() {
                 Some(at) => {
-                    self.traffic[at as usize] = Traffic::new(config, now);
+                    self.traffic[at as usize] = Traffic::new(now);
                     at
                 }
                 None => {
                     grow(&mut self.traffic);
-                    self.traffic.push(Traffic::new(config, now));
+                    self.traffic.push(Traffic::new(now));
                     self.traffic.len() as u32 - 1
                 }
             };
@@ -135,6 +142,7 @@ impl Connections {
         let Some(Busy { conn, traffic, .. }) = self.busy(id) else { return };
         if conn.am_choking && conn.peer_choking && traffic.is_over(config, now) {
             let at = std::mem::replace(&mut conn.traffic, NONE);
+            conn.ramp = None;
             self.free_traffic.push(at);
         }
     }
@@ -154,10 +162,9 @@ impl Connections {
 
     /// Bytes of what is kept of connections, and of what moves on them.
     pub fn footprint(&self) -> (u64, u64) {
-        let own: u64 = self.slots.iter().map(|conn| conn.have.footprint() + conn.addr.footprint()).sum();
+        let own: u64 = self.slots.iter().map(Connection::footprint).sum();
         let allowed: u64 = self.allowed.values().map(Allowed::footprint).sum();
-        let ramps: u64 = self.traffic.iter().map(Traffic::footprint).sum();
-        let traffic = of(&self.traffic) + of(&self.free_traffic) + ramps;
+        let traffic = of(&self.traffic) + of(&self.free_traffic);
         let requests = self.pools.requests.footprint() + self.pools.blocks.footprint();
         let tables = of(&self.slots) + of(&self.peer_ids) + of_tree::<(ConnId, Allowed)>(self.allowed.len());
         (tables + own + allowed, traffic + requests)
@@ -192,8 +199,11 @@ impl Connections {
 
     /// The connection, handshake done, of the peer of this id at this address.
     pub fn of_peer(&self, peer_id: PeerId, ip: IpAddr) -> Option<ConnId> {
-        let mut same = self.iter().filter(|(id, _)| self.peer_ids[id.index()] == peer_id);
-        same.find(|(_, conn)| conn.is_ready() && conn.addr.ip() == ip).map(|(id, _)| id)
+        // The ids lie closer together than the connections.
+        let ids = self.peer_ids.iter().zip(0..).filter(|(id, _)| **id == peer_id);
+        let is_there =
+            |id: &ConnId| self.get(*id).is_some_and(|conn| conn.is_ready() && conn.addr.ip() == ip);
+        ids.map(|(_, at)| ConnId(at)).find(is_there)
     }
 
     /// False if the id is in use, or too large.

@@ -7,11 +7,12 @@ use smallvec::SmallVec;
 
 use crate::ids::ConnId;
 use crate::layout::{BlockRef, PieceIndex};
+use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
 use super::Peer;
-use super::connection::Pending;
+use super::connection::{Pending, Ramp};
 use super::connections::Busy;
 use super::membership::MAX_BANNED;
 use super::pieces::{Asker, Received};
@@ -131,7 +132,7 @@ impl Peer {
     }
 
     pub(crate) fn on_have(&mut self, id: ConnId, piece: u32, now: Instant) {
-        let Some(piece) = self.torrent.layout.piece(piece) else {
+        let Some(piece) = self.pieces.layout.piece(piece) else {
             return self.violation(id, Violation::PieceOutOfRange, now);
         };
         let complete = self.is_complete();
@@ -218,8 +219,10 @@ impl Peer {
         }
         conn.dry &= planted!(DryForEver);
         self.may_ask(id);
-        if let Some(Busy { traffic, .. }) = self.conns.busy(id) {
-            traffic.begin(&self.config, now);
+        if let Some(Busy { conn, traffic, .. }) = self.conns.busy(id) {
+            // How fast it is will be seen.
+            traffic.pace = Rate::new(now);
+            conn.ramp = Ramp::begin(&self.config, now);
             // What it owes since before its choke (BEP 6) it does not owe from now.
             if traffic.outstanding == 0 {
                 traffic.last_block = now;
@@ -298,7 +301,7 @@ impl Peer {
         let (fast, source) = (conn.fast, conn.addr.ip());
         let found = self.conns.busy(id).and_then(|Busy { conn, traffic, pools }| {
             let pending = traffic.answered(&mut pools.requests, raw)?;
-            traffic.account_download(&self.config, now, raw.length, &pending);
+            traffic.account_download(conn.ramp.as_deref_mut(), &self.config, now, raw.length, &pending);
             conn.snubbed = false;
             conn.refusals = conn.refusals.saturating_sub(1);
             Some(pending)

@@ -82,7 +82,6 @@ pub struct Stats {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Peer {
-    conns: Connections,
     next_round: Instant,
     /// The announcer's deadline, and whether that may be another by now.
     announce_at: Instant,
@@ -94,15 +93,16 @@ pub struct Peer {
     /// Nothing is asked for.
     upload_mode: bool,
     outputs: VecDeque<Output>,
-    pieces: Pieces,
     rng: Rng,
+    pieces: Pieces,
     stats: Stats,
-    torrent: Torrent,
     config: Arc<PeerConfig>,
+    conns: Connections,
     /// Connections that have us unchoked, in the order of their unchokes.
     sources: Vec<ConnId>,
     picker: Box<dyn Picker>,
 
+    torrent: Torrent,
     leech_choker: Box<dyn Choker>,
     seed_choker: Box<dyn Choker>,
     /// Choke rounds so far.
@@ -113,6 +113,7 @@ pub struct Peer {
     uplink_full: bool,
     /// Payload that had left by the last look at the slots.
     gave: u64,
+    /// Those chosen last to be unchoked, in the order of their ids.
     unchoke: Vec<ConnId>,
     refused: Vec<BlockRef>,
 
@@ -200,16 +201,25 @@ impl Peer {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
         match input {
-            Input::Start => self.start(now),
+            Input::Message { conn, message } => self.on_message(conn, message, now),
+            Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
+            Input::BlockRead { conn, block, data } => self.on_block_read(conn, block, data, now),
             Input::Timeout => {}
+            other => self.on_seldom(other, now),
+        }
+        self.after_input(now);
+    }
+
+    /// What does not happen with every block: apart, so that what does has little to set up.
+    #[inline(never)]
+    fn on_seldom(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Start => self.start(now),
             Input::Connected { conn, addr, outgoing } => self.on_connected(conn, addr, outgoing, now),
             Input::ConnectFailed { addr } => self.on_connect_failed(addr, now),
             Input::Closed { conn } => self.on_closed(conn, now),
             Input::Handshake { conn, handshake } => self.on_handshake(conn, handshake, now),
-            Input::Message { conn, message } => self.on_message(conn, message, now),
             Input::Malformed { conn, .. } => self.violation(conn, Violation::Malformed, now),
-            Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
-            Input::BlockRead { conn, block, data } => self.on_block_read(conn, block, data, now),
             Input::PieceVerified { piece, ok } => {
                 self.on_verified(piece, ok, now);
                 self.tell_upload_only(now);
@@ -220,8 +230,8 @@ impl Peer {
             Input::Named { peers } => self.on_named(&peers, now),
             Input::Announced(reply) => self.on_announced(reply.map(|reply| *reply), now),
             Input::Stop => self.stop(now),
+            Input::Message { .. } | Input::Sent { .. } | Input::BlockRead { .. } | Input::Timeout => {}
         }
-        self.after_input(now);
     }
 
     /// What may have become due by what has just changed.

@@ -22,8 +22,9 @@ use super::of;
 
 const RECEIVED: u8 = u8::MAX;
 
-/// A piece of which some blocks are requested or received.
+/// A piece of which some blocks are requested or received: two cache lines.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Begun {
     pub piece: PieceIndex,
     /// For each block: 0 free, [`RECEIVED`], or from how many connections it is requested.
@@ -74,11 +75,13 @@ impl Asker<'_> {
     }
 }
 
+/// See the module. Laid out by how often a part is touched.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Pieces {
     have: Bitfield,
     pub availability: Availability,
-    layout: Layout,
+    pub layout: Layout,
     /// Pieces that were begun: first those that are, one for each of `index`, then those that are no more, whose buffers
     /// are used again.
     begun: Vec<Begun>,

@@ -36,12 +36,16 @@ impl Peer {
         } else if interested {
             let busy =
                 |conn: &Connection| !conn.am_choking && conn.peer_interested && !conn.slot_use.is_idle();
-            self.rechoke |= self.conns.iter().filter(|(_, conn)| busy(conn)).count() < slots;
+            // Who is unchoked and not among those chosen last has lent its slot.
+            let chosen = self.unchoke.iter().filter_map(|&id| self.conns.get(id));
+            let taken = chosen.filter(|conn| busy(conn)).count();
+            debug_assert_eq!(taken, self.conns.iter().filter(|(_, conn)| busy(conn)).count());
+            self.rechoke |= taken < slots;
         }
     }
 
     pub(crate) fn on_request(&mut self, id: ConnId, raw: RawBlock, now: Instant) {
-        let block = self.torrent.layout.block(raw.piece, raw.begin, raw.length);
+        let block = self.pieces.layout.block(raw.piece, raw.begin, raw.length);
         let Some(block) = block.filter(|block| block.length() <= self.config.max_request) else {
             return self.violation(id, Violation::BadRequest, now);
         };
@@ -165,12 +169,14 @@ impl Peer {
             periodic,
             slots: (self.slots() + usize::from(planted!(SlotTooMany)))
                 - usize::from(planted!(SlotTooFew) && self.slots() > 1),
-            pieces: self.torrent.layout.pieces(),
+            pieces: self.pieces.layout.pieces(),
         };
         let choker = if self.is_complete() { &mut self.seed_choker } else { &mut self.leech_choker };
         self.unchoke.clear();
         choker.decide(&round, &facts, &mut self.rng, &mut self.unchoke);
         self.unchoke.sort_unstable();
+        // A policy is not trusted to name nobody twice.
+        self.unchoke.dedup();
         for facts in &facts {
             let unchoke = self.unchoke.binary_search(&facts.conn).is_ok();
             if unchoke && !facts.unchoked {

@@ -9,11 +9,12 @@ use engine::{Bitfield, Instant, Layout, Peer};
 
 use crate::spec::Behaviour;
 
-/// An engine and what is around it.
+/// An engine and what is around it. Laid out by how often a part is touched.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Actor {
-    pub peer: Peer,
     behaviour: Behaviour,
+    pub peer: Peer,
     layout: Layout,
     /// What the strategy says of its own.
     extra: VecDeque<Output>,

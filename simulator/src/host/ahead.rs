@@ -1,18 +1,23 @@
 //! What an event will touch, asked for ahead of it. A swarm is larger than any cache, and the hosts of two
 //! events in a row have nothing in common: without this an event spends most of its time waiting for memory.
 
-use engine::ConnId;
+use std::mem::offset_of;
+
 use engine::peer::{About, Ahead};
+use engine::{ConnId, Peer};
 
 use crate::parcel::Parcels;
 use crate::queue::{Class, Event};
 
 use super::Host;
+use super::actor::Actor;
 use super::link::Handle;
 
-/// The bytes of a host that nearly every event touches: its links, and of its peer all but what membership and rounds
-/// need.
-const HEAD: usize = 832;
+/// Where a host's peer begins.
+const PEER: usize = offset_of!(Host, actor) + offset_of!(Actor, peer);
+/// The bytes of a host, from its first on, that a HAVE touches, and those that blocks and requests do.
+const OF_HAVES: usize = PEER + Peer::OF_HAVES;
+const OF_BLOCKS: usize = PEER + Peer::OF_BLOCKS;
 
 /// What is asked for, in steps of which each needs what the one before has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +44,8 @@ impl Host {
         let class = event.class();
         let comes = matches!(class, Class::Arrive | Class::Deliver);
         if step == Step::Host {
-            prefetch::head(self, HEAD);
+            // What it is that comes, the next step will know.
+            prefetch::part(self, 0..if comes { OF_HAVES } else { OF_BLOCKS });
             if comes {
                 parcels.prefetch(event.arg);
             }
@@ -59,9 +65,14 @@ impl Host {
         match step {
             Step::Host => {}
             Step::Connection => {
+                let about = about();
                 self.links.prefetch(conn.0);
-                self.uplink.prefetch(conn.0);
-                actor.peer.prefetch(conn, about(), Ahead::Connection);
+                // A HAVE has no answer.
+                if !matches!(about, About::Have(_)) {
+                    self.uplink.prefetch(conn.0);
+                    prefetch::part(self, OF_HAVES..OF_BLOCKS);
+                }
+                actor.peer.prefetch(conn, about, Ahead::Connection);
             }
             Step::Traffic => actor.peer.prefetch(conn, about(), Ahead::Traffic),
             Step::Requests => actor.peer.prefetch(conn, about(), Ahead::Requests),
@@ -80,5 +91,15 @@ impl Host {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_have_touches_ten_lines_of_a_host_and_a_block_twelve() {
+        assert_eq!((OF_HAVES.div_ceil(64), OF_BLOCKS.div_ceil(64)), (10, 12));
     }
 }

@@ -44,27 +44,27 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Host {
-    links: Links,
     downlink: Downlink,
     digest: HostDigest,
     /// The earliest timer event on its way.
     timer_at: u64,
+    links: Links,
     uplink: Uplink,
     /// The block that the uplink is sending, to be reported when it is free: the connection and payload bytes.
     serving: Option<(Handle, u32)>,
-    /// Payload that went out though its connection was closed meanwhile: the peer was not told.
-    cut: u64,
     /// It leaves at this very moment: nothing more is sent.
     leaving: bool,
     pub id: u32,
-    /// None before it joins and after it has left.
-    pub actor: Option<Actor>,
     /// Index into the specification's groups.
     pub group: u32,
     /// Numbers of its own events that belong to no connection.
     number: u32,
-    pub reachable: bool,
     storage: Storage,
+    /// None before it joins and after it has left.
+    pub actor: Option<Actor>,
+    pub reachable: bool,
+    /// Payload that went out though its connection was closed meanwhile: the peer was not told.
+    cut: u64,
     rng: Rng,
     pub addr: SocketAddr,
     pub facts: Facts,
