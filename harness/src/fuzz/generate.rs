@@ -95,6 +95,10 @@ struct Speaker<'a> {
     /// It takes from the peer, which has everything; else it gives.
     takes: bool,
     have: Bitfield,
+    /// What was asked for last, and all since a cancel: its block may come all the same, and is then taken for the next
+    /// that is awaited, so that the last is still on its way.
+    asked: Vec<RawBlock>,
+    has_cancelled: bool,
     script: Script,
 }
 
@@ -171,17 +175,25 @@ impl Speaker<'_> {
     fn take_turn(&mut self, turn: &Turn) {
         match turn {
             Turn::Ask(blocks) if self.takes => {
-                let mut asked: Vec<RawBlock> = Vec::new();
+                if !self.has_cancelled {
+                    self.asked.clear();
+                }
+                let before = self.asked.len();
                 for (piece, nth) in blocks {
-                    if let Some(block) = self.nth_block(piece, nth).filter(|block| !asked.contains(block)) {
-                        asked.push(block);
+                    if let Some(block) =
+                        self.nth_block(piece, nth).filter(|block| !self.asked.contains(block))
+                    {
+                        self.asked.push(block);
                         self.say(0, Message::Request(block));
                     }
                 }
-                asked.iter().for_each(|_| self.script.push((0, Act::Await(Await::Piece))));
+                self.script.extend(self.asked[before..].iter().map(|_| (0, Act::Await(Await::Piece))));
             }
             Turn::Cancel(piece, nth) if self.takes => {
-                if let Some(block) = self.nth_block(piece, nth) {
+                let unsure = |block: &RawBlock| self.has_cancelled && self.asked.contains(block);
+                if let Some(block) = self.nth_block(piece, nth).filter(|block| !unsure(block)) {
+                    self.has_cancelled = true;
+                    self.asked.push(block);
                     self.say(0, Message::Request(block));
                     self.say(0, Message::Cancel(block));
                     // Either the block or a refusal is on its way.
@@ -236,7 +248,8 @@ impl Speaker<'_> {
 fn script(number: u8, kind: &Kind, turns: &[Turn], closes: bool, role: Role, subject: &Subject) -> Script {
     let takes = role == Role::Seed;
     let have = Bitfield::empty(subject.layout());
-    let mut speaker = Speaker { kind, subject, takes, have, script: Vec::new() };
+    let (asked, script) = (Vec::new(), Vec::new());
+    let mut speaker = Speaker { kind, subject, takes, have, asked, has_cancelled: false, script };
     speaker.greet(number, role == Role::Magnet);
     if takes {
         // By then it has heard what the peer has.

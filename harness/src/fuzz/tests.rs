@@ -1,5 +1,6 @@
 //! Legal dialogues are legal, what is written is read, planted faults are found and cut down to what they need.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::peer::{Deadline, DisconnectReason, Input, Output, Why};
@@ -39,6 +40,30 @@ proptest! {
         prop_assert_eq!(breach, None, "{}", dialogue);
         let violation = outcome.closed.iter().find(|reason| matches!(reason, DisconnectReason::Violation(_)));
         prop_assert_eq!(violation, None, "{}", dialogue);
+    }
+}
+
+proptest! {
+    // It is cheap, and seldom is anything asked for again behind a cancel.
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A block that crosses its cancel is taken for the next that is awaited, so that what was asked for last may still
+    /// be on its way.
+    #[test]
+    fn after_a_cancel_no_block_is_asked_for_twice(dialogue in any_legal()) {
+        let mut asked = BTreeMap::<u8, Vec<RawBlock>>::new();
+        for step in &dialogue.steps {
+            match (&step.act, asked.get_mut(&step.remote)) {
+                (Act::Say(Message::Cancel(_)), None) => {
+                    asked.insert(step.remote, Vec::new());
+                }
+                (Act::Say(Message::Request(block)), Some(asked)) => {
+                    prop_assert!(!asked.contains(block), "{}", dialogue);
+                    asked.push(*block);
+                }
+                _ => {}
+            }
+        }
     }
 }
 
