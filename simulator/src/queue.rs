@@ -130,8 +130,8 @@ impl Ord for Event {
 
 /// Buckets in the wheel.
 const BUCKETS: usize = 1024;
-/// Events in a chunk: with its head it is four cache lines.
-const CHUNK: usize = 7;
+/// Events in a chunk, as many as the bits of [`End`] can say: with its head it is four cache lines.
+const CHUNK: usize = (1 << End::BITS) - 1;
 /// Events that are moved to make room for one.
 const NEAR: usize = 32;
 /// No chunk.
