@@ -7,8 +7,9 @@ use engine::wire::Message;
 use engine::{BLOCK, Seed};
 
 use crate::network::uplink::{Sender, Uplink};
-use crate::parcel::{Content, Parcels};
-use crate::queue::{Class, Event, Queue};
+use crate::parcel::{Parcels, Size};
+use crate::partition::Partition;
+use crate::queue::{Class, Event, Queue, Slots};
 
 /// How long after an event what it causes is due, in microseconds from and to, and how many of 1,000 are in there:
 /// counted in a run of `swarm-scaling` with 1,000 leechers of 16 MiB, which put 8.2 million events into the queue.
@@ -23,6 +24,8 @@ const DELAYS: [(u32, u32, u32); 7] = [
     (128_000, 256_000, 17),
     (8_000_000, 16_000_000, 1),
 ];
+/// The least latency of that run, nanoseconds.
+const LATENCY: u64 = 50_000_000;
 /// Events on their way for each host, beside its deadline.
 const PENDING: u32 = 4;
 
@@ -39,7 +42,8 @@ impl Calendar {
     pub fn new(hosts: u32) -> Self {
         let hosts = hosts.clamp(1, 1 << 24);
         let rng = Seed(1).derive("calendar", 0).rng();
-        let mut calendar = Self { queue: Queue::new(hosts as usize), rng, number: 0 };
+        let queue = Queue::new(Partition::new(hosts, 1), hosts as usize, Slots::new(LATENCY));
+        let mut calendar = Self { queue, rng, number: 0 };
         for host in 0..hosts {
             let deadline = u64::from(below(&mut calendar.rng, 10_000_000));
             calendar.push(host, deadline);
@@ -48,7 +52,7 @@ impl Calendar {
         calendar
     }
 
-    /// Takes the earliest event out and puts a later one in; its time, nanoseconds.
+    /// Takes the next event out, which is in no earlier slot than the last, and puts a later one in; its time, nanoseconds.
     pub fn turn(&mut self) -> u64 {
         let Some(event) = self.queue.pop_before(u64::MAX) else { return 0 };
         self.cause(event.time, event.dst);
@@ -96,7 +100,7 @@ struct Out {
 }
 
 impl Sender for Out {
-    fn send(&mut self, lane: u32, parcel: u32, _: u64, finish: u64) -> u64 {
+    fn send(&mut self, lane: u32, parcel: u32, _: Size, _: u64, finish: u64) -> u64 {
         self.sent.push((lane, parcel));
         finish
     }
@@ -120,7 +124,7 @@ impl BusyUplink {
 
     fn queue_block(&mut self, lane: u32) {
         let message = Message::Piece { piece: 0, begin: 0, data: Bytes::new() };
-        let parcel = self.out.parcels.insert(Content::of(message), BLOCK + 13, true);
+        let parcel = self.out.parcels.insert_message(&message, Size::of_block(BLOCK + 13));
         self.link.enqueue(lane, parcel, &mut self.out.parcels);
     }
 
@@ -129,14 +133,14 @@ impl BusyUplink {
     pub fn block(&mut self) -> u64 {
         for _ in 0..SMALL {
             self.small = (self.small + 1) % self.connections;
-            let parcel = self.out.parcels.insert(Content::of(Message::Have(0)), 9, false);
+            let parcel = self.out.parcels.insert_message(&Message::Have(0), Size::of(9));
             self.link.enqueue(self.small, parcel, &mut self.out.parcels);
         }
         self.link.free();
         let Some(end) = self.link.serve(self.now, &mut self.out) else { return self.now };
         self.now = end;
         for (lane, parcel) in std::mem::take(&mut self.out.sent) {
-            if self.out.parcels.take(parcel).payload() > 0 {
+            if self.out.parcels.take(parcel).size().payload() > 0 {
                 self.queue_block(lane);
             }
         }
@@ -155,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn a_calendar_keeps_its_events_and_their_order() {
+    fn a_calendar_keeps_its_events_and_the_order_of_slots() {
         let mut calendar = Calendar::new(50);
         let times: Vec<u64> = (0..20_000).map(|_| calendar.turn()).collect();
-        assert!(times.is_sorted());
+        assert!(times.is_sorted_by_key(|time| Slots::new(LATENCY).of(*time)));
         assert_eq!(std::iter::from_fn(|| calendar.queue.pop_before(u64::MAX)).count(), 250);
         // On average 68 ms and, in one of 1,000, 12 s: 50 hosts with five events each have some 3,000 a second.
         let rate = 20_000.0 / (times[19_999] as f64 * 1e-9);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Torrent;
-use engine::peer::{Event as PeerEvent, Identity, Input, Output, PeerConfig, Policy};
+use engine::peer::{Event as PeerEvent, Identity, Input, Output, Outputs, PeerConfig, Policy};
 use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
 use engine::{Bitfield, Layout, Peer, Seed};
@@ -19,7 +19,7 @@ use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
 use crate::population;
-use crate::queue::{Event, Queue};
+use crate::queue::{Event, Queue, Slots};
 use crate::shard::Outbox;
 use crate::spec::Spec;
 use crate::watch::Tap;
@@ -38,8 +38,8 @@ pub(crate) struct Shared {
     /// The tracker's number as a host: one past the last peer's.
     pub tracker: u32,
     pub tracker_latency: u64,
-    /// No host acts on another sooner than this many nanoseconds later.
-    pub lookahead: u64,
+    /// No host acts on another in the slot of time in which it does something.
+    pub slots: Slots,
     jitter: u64,
     configs: Vec<Arc<PeerConfig>>,
     policies: Vec<Policy>,
@@ -78,7 +78,7 @@ impl Shared {
             faults: Plan::new(&spec, seed, &group_of),
             group_of,
             tracker_latency,
-            lookahead: nanos(latency::least(&spec.network.latency)).min(tracker_latency),
+            slots: Slots::new(nanos(latency::least(&spec.network.latency)).min(tracker_latency)),
             jitter: spec.network.jitter.as_nanos() as u64,
             configs,
             policies: policies.collect(),
@@ -152,18 +152,18 @@ pub(crate) struct Context<'a> {
     pub tally: &'a mut Tally,
     /// What is for hosts that others look after.
     pub outbox: &'a mut Outbox,
-    /// The buffer that the peer at work puts its outputs into.
-    pub outputs: &'a mut VecDeque<Output>,
+    /// The buffer that the peer at work puts its outputs into, but while they are carried out.
+    pub outputs: Option<&'a mut Outputs>,
     /// Inputs without delay of the host at work.
     pub inline: &'a mut VecDeque<Input>,
     pub tap: Option<&'a mut Tap>,
 }
 
 impl Context<'_> {
-    /// An event for another host, at least [`Shared::lookahead`] from now.
-    #[inline]
+    /// An event for another host, in a later one of the [`Shared::slots`].
+    #[inline(always)]
     pub fn post(&mut self, event: Event) {
-        debug_assert!(event.time >= self.now + self.shared.lookahead, "sooner than any latency");
+        debug_assert!(self.shared.slots.end_of(self.now) <= event.time, "sooner than any latency");
         self.outbox.post(event, self.queue, self.parcels);
     }
 

@@ -5,7 +5,8 @@
 use engine::Seed;
 use engine::rng::{Rng, below};
 
-use crate::queue::{Class, Event, Queue};
+use crate::partition::Partition;
+use crate::queue::{Class, Event, Queue, Slots};
 
 /// A host's two lines.
 type HostRecord = [u64; 16];
@@ -13,8 +14,8 @@ type HostRecord = [u64; 16];
 type ConnectionRecord = [u64; 32];
 /// Events on their way for each host, as in a swarm at work.
 const PENDING: u32 = 4;
-/// Between an event and what it causes: 10 to 60 ms, as latencies are.
-const LEAST_DELAY: u32 = 10_000_000;
+/// Between an event and what it causes: 50 to 100 ms, a latency as it is by default and the time on a link.
+const LEAST_DELAY: u32 = 50_000_000;
 const SPREAD: u32 = 50_000_000;
 
 /// As many records as a swarm has, and its events. See the module.
@@ -35,7 +36,7 @@ impl Floor {
             hosts: vec![[1; 16]; hosts as usize],
             connections: vec![[1; 32]; hosts as usize * each as usize],
             each,
-            queue: Queue::new(hosts as usize),
+            queue: Queue::new(Partition::new(hosts, 1), hosts as usize, Slots::new(u64::from(LEAST_DELAY))),
             rng: Seed(1).derive("floor", 0).rng(),
             number: 0,
         };

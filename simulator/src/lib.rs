@@ -12,6 +12,7 @@ pub mod floor;
 mod host;
 pub mod network;
 mod parcel;
+mod partition;
 pub mod population;
 mod queue;
 pub mod run;

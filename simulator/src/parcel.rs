@@ -3,7 +3,8 @@
 use std::ops::{Index, IndexMut};
 
 use bytes::Bytes;
-use engine::peer::About;
+use engine::ConnId;
+use engine::peer::{About, Input};
 use engine::wire::{Handshake, Message, RawBlock};
 
 use crate::host::storage::Storage;
@@ -12,7 +13,10 @@ use crate::host::storage::Storage;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// What a parcel holds, in 16 bytes: of the messages that a swarm sends all the time, the message stack keeps the fields.
+/// Its kind is as wide as what stands beside it: what is narrower is moved in pieces that overlap, and the processor waits
+/// for each.
 #[derive(Clone, Debug)]
+#[repr(u32)]
 pub(crate) enum Content {
     /// An empty place of the table.
     Empty,
@@ -32,18 +36,34 @@ pub(crate) enum Content {
     Request(RawBlock),
     Cancel(RawBlock),
     Reject(RawBlock),
-    /// A block, and whether its bytes are right: they are always of one of two static buffers.
-    Block {
-        raw: RawBlock,
-        right: bool,
-    },
+    /// A block whose bytes are right, and one whose are wrong: they are always of one of two static buffers.
+    Block(RawBlock),
+    WrongBlock(RawBlock),
     /// The wire stack: the bytes of a handshake or of a message; to or from a tracker: a query or a reply.
     Bytes(Box<Bytes>),
 }
 
 impl Content {
-    /// What travels in the message stack for `message`.
-    pub fn of(message: Message) -> Self {
+    /// Makes of an empty place what travels in the message stack for `message`. Nothing is built first and copied then: the
+    /// processor would wait for what was just written.
+    #[inline]
+    fn fill(&mut self, message: &Message) {
+        // What was there is nothing, and needs no drop.
+        let mut put = |content| std::mem::forget(std::mem::replace(self, content));
+        match message {
+            Message::Have(piece) => put(Self::Have(*piece)),
+            Message::Request(raw) => put(Self::Request(*raw)),
+            Message::Piece { piece, begin, data } => {
+                let raw = RawBlock { piece: *piece, begin: *begin, length: data.len() as u32 };
+                put(if Storage::is_right(data) { Self::Block(raw) } else { Self::WrongBlock(raw) });
+            }
+            other => put(Self::seldom(other)),
+        }
+    }
+
+    /// The same of messages that are not sent all the time.
+    #[inline(never)]
+    fn seldom(message: &Message) -> Self {
         match message {
             Message::Choke => Self::Choke,
             Message::Unchoke => Self::Unchoke,
@@ -52,16 +72,10 @@ impl Content {
             Message::KeepAlive => Self::KeepAlive,
             Message::HaveAll => Self::HaveAll,
             Message::HaveNone => Self::HaveNone,
-            Message::Have(piece) => Self::Have(piece),
-            Message::AllowedFast(piece) => Self::AllowedFast(piece),
-            Message::Request(raw) => Self::Request(raw),
-            Message::Cancel(raw) => Self::Cancel(raw),
-            Message::Reject(raw) => Self::Reject(raw),
-            Message::Piece { piece, begin, data } => {
-                let raw = RawBlock { piece, begin, length: data.len() as u32 };
-                Self::Block { raw, right: Storage::is_right(&data) }
-            }
-            other => Self::Message(Box::new(other)),
+            Message::AllowedFast(piece) => Self::AllowedFast(*piece),
+            Message::Cancel(raw) => Self::Cancel(*raw),
+            Message::Reject(raw) => Self::Reject(*raw),
+            other => Self::Message(Box::new(other.clone())),
         }
     }
 
@@ -70,10 +84,25 @@ impl Content {
         Self::Bytes(Box::new(bytes.into()))
     }
 
-    /// The message that it is, if it is one of the message stack.
-    pub fn into_message(self) -> Option<Message> {
+    /// What a peer is told of it on `conn`, if it is one message of the message stack.
+    #[inline]
+    pub fn into_input(self, conn: ConnId) -> Option<Input> {
         Some(match self {
-            Self::Empty | Self::Handshake(_) | Self::Bytes(_) => return None,
+            Self::Have(piece) => Input::Message { conn, message: Message::Have(piece) },
+            Self::Request(raw) => Input::Message { conn, message: Message::Request(raw) },
+            Self::Block(RawBlock { piece, begin, length }) => {
+                let data = Storage::static_bytes(length, true);
+                Input::Message { conn, message: Message::Piece { piece, begin, data } }
+            }
+            Self::Handshake(handshake) => Input::Handshake { conn, handshake: *handshake },
+            other => Input::Message { conn, message: other.into_seldom()? },
+        })
+    }
+
+    /// The message that it is, if it is one that is not sent all the time.
+    #[inline(never)]
+    fn into_seldom(self) -> Option<Message> {
+        Some(match self {
             Self::Message(message) => *message,
             Self::Choke => Message::Choke,
             Self::Unchoke => Message::Unchoke,
@@ -82,15 +111,52 @@ impl Content {
             Self::KeepAlive => Message::KeepAlive,
             Self::HaveAll => Message::HaveAll,
             Self::HaveNone => Message::HaveNone,
-            Self::Have(piece) => Message::Have(piece),
             Self::AllowedFast(piece) => Message::AllowedFast(piece),
-            Self::Request(raw) => Message::Request(raw),
             Self::Cancel(raw) => Message::Cancel(raw),
             Self::Reject(raw) => Message::Reject(raw),
-            Self::Block { raw: RawBlock { piece, begin, length }, right } => {
-                Message::Piece { piece, begin, data: Storage::static_bytes(length, right) }
+            Self::WrongBlock(RawBlock { piece, begin, length }) => {
+                Message::Piece { piece, begin, data: Storage::static_bytes(length, false) }
             }
+            Self::Empty
+            | Self::Handshake(_)
+            | Self::Bytes(_)
+            | Self::Have(_)
+            | Self::Request(_)
+            | Self::Block(_) => return None,
         })
+    }
+}
+
+/// The bit of a [`Size`] that says that a parcel is a block.
+const BLOCK: u32 = 1 << 31;
+/// What a block's message has besides its payload (BEP 3: length, id, piece, offset).
+const BLOCK_HEADER: u32 = 13;
+
+/// Bytes on the wire, and whether they are a block's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size(u32);
+
+impl Size {
+    /// Of what is no block: below 2³¹.
+    pub fn of(bytes: u32) -> Self {
+        debug_assert!(bytes < BLOCK);
+        Self(bytes)
+    }
+
+    /// Of a block's message: 13 to below 2³¹.
+    pub fn of_block(bytes: u32) -> Self {
+        debug_assert!((BLOCK_HEADER..BLOCK).contains(&bytes));
+        Self(bytes | BLOCK)
+    }
+
+    /// Bytes on the wire.
+    pub fn bytes(self) -> u32 {
+        self.0 & !BLOCK
+    }
+
+    /// Of those, payload bytes of a block.
+    pub fn payload(self) -> u32 {
+        if self.0 & BLOCK == 0 { 0 } else { self.bytes() - BLOCK_HEADER }
     }
 }
 
@@ -99,39 +165,53 @@ impl Content {
 #[repr(align(32))]
 pub(crate) struct Parcel {
     pub content: Content,
-    /// Bytes on the wire, and whether it is a block.
-    size: u32,
+    size: Size,
     /// The next parcel of the same queue.
     pub next: u32,
-    /// When its first byte reaches the receiver's downlink.
-    pub first: u64,
+    /// While it waits in a queue, [`WAITS`] and the size of the next one, so that the queue need not look at that; then when
+    /// its first byte reaches the receiver's downlink.
+    moment: u64,
 }
 
-/// The bit of `size` that says that a parcel is a block.
-const BLOCK: u32 = 1 << 31;
-/// What a block's message has besides its payload (BEP 3: length, id, piece, offset).
-const BLOCK_HEADER: u32 = 13;
+/// The bit of a moment that says that it is none.
+const WAITS: u64 = 1 << 63;
 
 impl Parcel {
     const fn empty(next: u32) -> Self {
-        Self { content: Content::Empty, size: 0, next, first: 0 }
+        Self { content: Content::Empty, size: Size(0), next, moment: WAITS }
     }
 
-    /// Bytes on the wire.
-    pub fn size(&self) -> u32 {
-        self.size & !BLOCK
+    /// Bytes on the wire, and whether it is a block.
+    pub fn size(&self) -> Size {
+        self.size
     }
 
-    /// Of those, payload bytes of a block.
-    pub fn payload(&self) -> u32 {
-        if self.size & BLOCK == 0 { 0 } else { self.size() - BLOCK_HEADER }
+    /// When its first byte reaches the receiver's downlink; nothing of worth before it is sent.
+    pub fn first(&self) -> u64 {
+        self.moment & !WAITS
+    }
+
+    /// It is sent: when its first byte reaches the receiver's downlink, below 2⁶³.
+    pub fn send(&mut self, first: u64) {
+        self.moment = first & !WAITS;
+    }
+
+    /// `next` is queued behind it.
+    pub fn link(&mut self, next: u32, size: Size) {
+        self.next = next;
+        self.moment = WAITS | u64::from(size.0);
+    }
+
+    /// Takes the one behind it off, with its size.
+    pub fn unlink(&mut self) -> (u32, Size) {
+        (std::mem::replace(&mut self.next, NONE), Size(self.moment as u32))
     }
 
     /// What it will be about for the peer that receives it.
     pub fn about(&self) -> About {
         match &self.content {
             Content::Have(piece) => About::Have(*piece),
-            Content::Block { raw, .. } => About::Block(raw.piece),
+            Content::Block(raw) | Content::WrongBlock(raw) => About::Block(raw.piece),
             Content::Request(_) => About::Upload,
             _ => About::Other,
         }
@@ -152,24 +232,46 @@ impl Default for Parcels {
 }
 
 impl Parcels {
-    /// A parcel of `size` bytes on the wire; `block` says that they are a block's message.
-    pub fn insert(&mut self, content: Content, size: u32, block: bool) -> u32 {
-        debug_assert!(size < BLOCK && (!block || size >= BLOCK_HEADER));
-        let size = if block { size | BLOCK } else { size };
-        self.put(Parcel { content, size, next: NONE, first: 0 })
+    /// A parcel of `size` bytes on the wire that is no block.
+    pub fn insert(&mut self, content: Content, size: u32) -> u32 {
+        let at = self.place(Size::of(size));
+        self.table[at as usize].content = content;
+        at
+    }
+
+    /// The parcel of a message in the message stack.
+    #[inline]
+    pub fn insert_message(&mut self, message: &Message, size: Size) -> u32 {
+        let at = self.place(size);
+        self.table[at as usize].content.fill(message);
+        at
     }
 
     /// A parcel that was taken out of another table.
-    pub fn put(&mut self, parcel: Parcel) -> u32 {
+    pub fn insert_parcel(&mut self, parcel: Parcel) -> u32 {
+        let at = self.place(parcel.size);
+        self.table[at as usize] = parcel;
+        at
+    }
+
+    /// An empty parcel of a size.
+    #[inline]
+    pub fn place(&mut self, size: Size) -> u32 {
         if self.free == NONE {
-            self.table.push(parcel);
-            return self.table.len() as u32 - 1;
+            return self.new_place(size);
         }
         let at = self.free;
         let place = &mut self.table[at as usize];
-        self.free = place.next;
-        *place = parcel;
+        self.free = std::mem::replace(&mut place.next, NONE);
+        place.size = size;
+        self.prefetch(self.free);
         at
+    }
+
+    #[inline(never)]
+    fn new_place(&mut self, size: Size) -> u32 {
+        self.table.push(Parcel { size, ..Parcel::empty(NONE) });
+        self.table.len() as u32 - 1
     }
 
     /// Asks for the memory of a parcel.
@@ -180,7 +282,8 @@ impl Parcels {
 
     /// Payload of the parcels that the uplinks have begun to send and that have not been taken out.
     pub fn payload_under_way(&self) -> u64 {
-        self.table.iter().filter(|parcel| parcel.first > 0).map(|parcel| u64::from(parcel.payload())).sum()
+        let sent = self.table.iter().filter(|parcel| parcel.moment & WAITS == 0);
+        sent.map(|parcel| u64::from(parcel.size.payload())).sum()
     }
 
     /// Takes a parcel out; its `next` is as it was.
@@ -244,7 +347,10 @@ mod tests {
             Message::Unknown { id: 99, payload },
         ];
         for message in messages {
-            assert_eq!(Content::of(message.clone()).into_message(), Some(message));
+            let mut content = Content::Empty;
+            content.fill(&message);
+            let Some(Input::Message { message: out, .. }) = content.into_input(ConnId(0)) else { panic!() };
+            assert_eq!(out, message);
         }
     }
 }

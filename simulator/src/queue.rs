@@ -1,17 +1,26 @@
-//! The event queue: everything that is to happen, in the one order that a run has.
+//! The event queue: everything that is to happen, in the one order that a host has.
 //!
-//! The order is (time, source host, class, connection, number within that connection): it says what an
-//! event is, never when it was made or where it lay, so that a queue of another kind, or several queues on
+//! The order of what happens to a host is (time, source host, class, connection, number within that connection): it says
+//! what an event is, never when it was made or where it lay, so that a queue of another kind, or several queues on
 //! several threads, give the same run.
+//!
+//! Of two hosts the order is nobody's business while neither can act on the other. Time is cut into slots that are no
+//! longer than the least latency: what a host does in one reaches others in a later one. So the events of a slot are given
+//! out host by host, each host's in their order, and a host's memory is fetched once for all that happens to it in a slot.
+//! Those who look on at all hosts want one order, that of time ([`Queue::in_order_of_time`]).
 //!
 //! The structure is a calendar: a wheel of buckets, each a slot of time, and a heap for what lies beyond the
 //! wheel's reach. A bucket is a list of chunks of one table, which are used again, the last one first, so that they
-//! stay in the cache, and nothing is allocated once a run has come to its size. It is sorted when its time comes. What is
-//! put into the slot that is under way goes to its place there if that is near, and else into a heap: a swarm that begins
-//! at one moment has millions of events in a slot, and to make room between them for one takes as long as they are many.
+//! stay in the cache, and nothing is allocated once a run has come to its size. Its events are dealt out by host when its
+//! time comes, and a host's are sorted when its turn does. What a host causes for itself in the slot that is under way
+//! goes to its place there if that is near, and else into a heap: a host that many dial at one moment has very many events
+//! in a slot, and to make room between them for one takes as long as they are many.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use crate::partition::Partition;
 
 /// What kind of event; its number is its rank among events of one moment and one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,13 +102,29 @@ impl Event {
     /// No event: what an empty place holds.
     const NEVER: Self = Self { time: u64::MAX, src: 0, class_conn: 0, number: 0, dst: 0, to: 0, arg: 0 };
 
+    #[inline(always)]
     pub fn new(time: u64, src: u32, class: Class, conn: u32, number: u32, dst: u32) -> Self {
         debug_assert!(conn < Self::MAX_CONN);
         Self { time, src, class_conn: (class as u32) << 24 | conn, number, dst, to: 0, arg: 0 }
     }
 
+    #[inline(always)]
     pub fn with(self, to: u32, arg: u32) -> Self {
         Self { to, arg, ..self }
+    }
+
+    /// Its fields in words, which a call takes in registers.
+    #[inline(always)]
+    pub fn words(self) -> (u64, u64, u64, u64) {
+        let two = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        (self.time, two(self.src, self.class_conn), two(self.number, self.dst), two(self.to, self.arg))
+    }
+
+    /// What [`words`](Self::words) made.
+    pub fn of_words((time, cause, whom, what): (u64, u64, u64, u64)) -> Self {
+        let two = |word: u64| ((word >> 32) as u32, word as u32);
+        let ((src, class_conn), (number, dst), (to, arg)) = (two(cause), two(whom), two(what));
+        Self { time, src, class_conn, number, dst, to, arg }
     }
 
     pub fn class(&self) -> Class {
@@ -130,7 +155,10 @@ impl Ord for Event {
 
 /// Buckets in the wheel.
 const BUCKETS: usize = 1024;
-/// Events in a chunk, as many as the bits of [`End`] can say: with its head it is four cache lines.
+/// Slots after those begun whose events are in the wheel: one fewer than it has buckets, as the last slot begun may be
+/// left under way.
+const REACH: u64 = BUCKETS as u64 - 1;
+/// Events in a chunk, as many as the bits of [`End`] can say: with its head it is eight cache lines.
 const CHUNK: usize = (1 << End::BITS) - 1;
 /// Events that are moved to make room for one.
 const NEAR: usize = 32;
@@ -155,7 +183,7 @@ impl Chunk {
 struct End(u32);
 
 impl End {
-    const BITS: u32 = 3;
+    const BITS: u32 = 4;
     /// Of a bucket without events: its last chunk is full, and does not exist.
     const EMPTY: Self = Self(u32::MAX);
 
@@ -168,17 +196,60 @@ impl End {
     }
 }
 
+/// Time cut into slots of one length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    /// In units of 2¹⁶ ns.
+    length: u64,
+}
+
+impl Slots {
+    const UNIT: u32 = 16;
+
+    /// Slots as long as may be, and not longer than `most` nanoseconds if those are 2¹⁶ or more.
+    pub fn new(most: u64) -> Self {
+        Self { length: (most >> Self::UNIT).max(1) }
+    }
+
+    /// The slot of a time in nanoseconds.
+    #[inline]
+    pub fn of(self, time: u64) -> u64 {
+        (time >> Self::UNIT) / self.length
+    }
+
+    /// When a slot begins, nanoseconds.
+    #[inline]
+    pub fn start(self, slot: u64) -> u64 {
+        slot.saturating_mul(self.length).saturating_mul(1 << Self::UNIT)
+    }
+
+    /// When the slot of a time ends, nanoseconds.
+    pub fn end_of(self, time: u64) -> u64 {
+        self.start(self.of(time) + 1)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// log2 of a bucket's width in nanoseconds.
-    shift: u32,
-    /// The slot of time that `current` holds; earlier ones are past.
-    slot: u64,
-    /// What is due in the current slot (and before), latest first.
+    slots: Slots,
+    partition: Partition,
+    by_host: bool,
+    /// The slots before this one are past, or under way.
+    begun: u64,
+    /// The events of the slot under way, those of one host after those of another.
+    dealt: Vec<Event>,
+    /// The hosts that have any, in the order of their turns, by their places in the shard, and where in `dealt` their
+    /// events end.
+    turns: Vec<(u32, u32)>,
+    /// The number of the next turn.
+    turn: usize,
+    /// What is due at the host whose turn it is, latest first.
     current: Vec<Event>,
-    /// What is due there too, but was put in when it was under way, with more than [`NEAR`] others before it.
+    /// What is due there too, but was put in when it had its turn, with more than [`NEAR`] others before it.
     late: BinaryHeap<Reverse<Event>>,
+    /// For each host of the shard where the next of its events goes, while those of a slot are dealt out; else 0.
+    ends: Vec<u32>,
     /// The end of each bucket.
     wheel: Box<[End; BUCKETS]>,
     chunks: Vec<Chunk>,
@@ -190,14 +261,19 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// A queue for about `hosts` hosts: the busier, the narrower its buckets.
-    pub fn new(hosts: usize) -> Self {
-        let shift = if hosts > 20_000 { 18 } else { 20 };
+    /// A queue for the `hosts` hosts, and perhaps a tracker, of one part of `partition`.
+    pub fn new(partition: Partition, hosts: usize, slots: Slots) -> Self {
         Self {
-            shift,
-            slot: 0,
+            slots,
+            partition,
+            by_host: true,
+            begun: 0,
+            dealt: Vec::new(),
+            turns: Vec::new(),
+            turn: 0,
             current: Vec::new(),
             late: BinaryHeap::new(),
+            ends: vec![0; hosts + 1],
             wheel: Box::new([End::EMPTY; BUCKETS]),
             chunks: Vec::new(),
             free: NONE,
@@ -206,24 +282,54 @@ impl Queue {
         }
     }
 
+    /// From now on the events of all hosts come in one order, that of their keys.
+    pub fn in_order_of_time(&mut self) {
+        self.by_host = false;
+    }
+
+    /// Where the events of a slot are dealt out to, for `event`.
+    #[inline]
+    fn heap_of(&self, event: &Event) -> usize {
+        if self.by_host { self.partition.place(event.dst) } else { 0 }
+    }
+
+    // Inline, as `put` is: the fields of an event go from where they are computed to the bucket. An event that is put
+    // together on the stack and copied has the processor wait until what it has just written has left for the cache.
+    #[inline(always)]
     pub fn push(&mut self, event: Event) {
-        let slot = event.time >> self.shift;
-        if slot <= self.slot {
-            // Latest first: the new event goes behind all that are later.
-            let first = self.current.len().saturating_sub(NEAR);
-            if first == 0 || self.current[first] > event {
-                let at = first + self.current[first..].partition_point(|other| *other > event);
-                self.current.insert(at, event);
-            } else {
-                self.late.push(Reverse(event));
-            }
-        } else if slot - self.slot < BUCKETS as u64 {
+        let slot = self.slots.of(event.time);
+        if slot >= self.begun && slot - self.begun < REACH {
             self.put(slot, event);
+        } else {
+            let (time, cause, whom, what) = event.words();
+            self.push_apart(time, cause, whom, what);
+        }
+    }
+
+    /// Puts in what goes in no bucket.
+    #[inline(never)]
+    fn push_apart(&mut self, time: u64, cause: u64, whom: u64, what: u64) {
+        let event = Event::of_words((time, cause, whom, what));
+        if self.slots.of(event.time) < self.begun {
+            self.push_current(event);
         } else {
             self.far.push(Reverse(event));
         }
     }
 
+    /// Puts in what is due in the slot under way at the host whose turn it is.
+    fn push_current(&mut self, event: Event) {
+        // Latest first: the new event goes behind all that are later.
+        let first = self.current.len().saturating_sub(NEAR);
+        if first == 0 || self.current[first] > event {
+            let at = first + self.current[first..].partition_point(|other| *other > event);
+            self.current.insert(at, event);
+        } else {
+            self.late.push(Reverse(event));
+        }
+    }
+
+    #[inline(always)]
     fn put(&mut self, slot: u64, event: Event) {
         let bucket = slot as usize % BUCKETS;
         let mut end = self.wheel[bucket];
@@ -236,9 +342,15 @@ impl Queue {
     }
 
     /// An empty chunk behind the one that ends at `last`.
+    #[inline(never)]
     fn new_chunk(&mut self, last: End) -> End {
         let at = match self.chunks.get(self.free as usize) {
-            Some(chunk) => std::mem::replace(&mut self.free, chunk.next),
+            Some(chunk) => {
+                let at = std::mem::replace(&mut self.free, chunk.next);
+                // It will be wanted before long, and was let go a slot ago.
+                prefetch::element(&self.chunks, self.free as usize);
+                at
+            }
             None => {
                 self.chunks.push(Chunk::EMPTY);
                 self.chunks.len() as u32 - 1
@@ -248,70 +360,100 @@ impl Queue {
         End(at << End::BITS)
     }
 
-    /// The earliest event.
-    #[inline]
-    pub fn peek(&mut self) -> Option<&Event> {
-        if self.current.is_empty() && self.late.is_empty() {
-            self.advance();
-        }
-        match self.late.peek() {
-            Some(Reverse(late)) => Some(self.current.last().map_or(late, |event| event.min(late))),
-            None => self.current.last(),
-        }
+    /// A time that no event is before, and some event in the same slot.
+    pub fn next(&self) -> Option<u64> {
+        self.next_slot().map(|slot| self.slots.start(slot))
     }
 
-    /// The earliest event, if its time is below `limit`.
+    /// The next event that is due before `limit`: of the host whose turn it is, or of the next one, or of the next slot.
+    /// Once there is none, those of any host may be put in again that are due at `limit` or later.
     #[inline]
     pub fn pop_before(&mut self, limit: u64) -> Option<Event> {
-        if !self.late.is_empty() {
-            return self.pop_of_both(limit);
+        loop {
+            if !self.late.is_empty() {
+                if let Some(event) = self.pop_of_both(limit) {
+                    return Some(event);
+                }
+            } else if let Some(event) = self.current.pop_if(|event| event.time < limit) {
+                return Some(event);
+            }
+            if !self.next_host() && !self.next_bucket(limit) {
+                return None;
+            }
         }
-        if self.current.is_empty() {
-            self.advance();
-        }
-        self.current.pop_if(|event| event.time < limit)
     }
 
-    /// The same where something has come late into the slot.
+    /// The next event of the host whose turn it is where something has come late.
     #[inline(never)]
     fn pop_of_both(&mut self, limit: u64) -> Option<Event> {
-        let event = *self.peek()?;
-        if event.time >= limit {
+        let late = self.late.peek().map(|Reverse(late)| *late)?;
+        if self.current.last().is_some_and(|event| *event < late) {
+            return self.current.pop_if(|event| event.time < limit);
+        }
+        if late.time >= limit {
             return None;
         }
-        if self.late.peek().is_some_and(|Reverse(late)| *late == event) {
-            self.late.pop();
-        } else {
-            self.current.pop();
+        self.late.pop();
+        Some(late)
+    }
+
+    /// Gives the turn to the next host that has events in the slot under way, if there is one; what the last one has left
+    /// waits in its bucket.
+    fn next_host(&mut self) -> bool {
+        while let Some(event) = self.current.pop().or_else(|| self.late.pop().map(|Reverse(late)| late)) {
+            self.put(self.slots.of(event.time), event);
         }
-        Some(event)
+        let Some((_, events)) = self.events_of(self.turn) else { return false };
+        self.current.extend_from_slice(&self.dealt[events]);
+        self.current.sort_unstable_by(|a, b| b.cmp(a));
+        self.turn += 1;
+        true
     }
 
-    /// The slot of time that is under way.
+    /// The host of a turn of the slot under way, and where its events are.
     #[inline]
-    pub fn slot(&self) -> u64 {
-        self.slot
+    fn events_of(&self, turn: usize) -> Option<(u32, Range<usize>)> {
+        let (host, end) = *self.turns.get(turn)?;
+        let start = turn.checked_sub(1).map_or(0, |before| self.turns[before].1);
+        Some((host, start as usize..end as usize))
     }
 
-    /// The event that is `ahead` places behind the earliest, if it is in the same slot.
+    /// The slot under way, and the number of the next turn in it.
     #[inline]
-    pub fn ahead(&self, ahead: usize) -> Option<&Event> {
-        self.current.len().checked_sub(1 + ahead).and_then(|at| self.current.get(at))
+    pub fn turn(&self) -> (u64, usize) {
+        (self.begun, self.turn)
     }
 
-    /// Makes the next slot that has an event the current one.
-    fn advance(&mut self) {
-        let far = self.far.peek().map(|Reverse(event)| event.time >> self.shift);
+    /// The host that has a turn of the slot under way, by its place in the shard, and what is known to be due there.
+    #[inline]
+    pub fn ahead(&self, turn: usize) -> Option<(usize, &[Event])> {
+        let (host, events) = self.events_of(turn)?;
+        Some((host as usize, &self.dealt[events]))
+    }
+
+    /// The first slot that has an event.
+    fn next_slot(&self) -> Option<u64> {
+        let far = self.far.peek().map(|Reverse(event)| self.slots.of(event.time));
         let near = self.next_occupied();
-        let next = match (near, far) {
-            (Some(near), Some(far)) => near.min(far),
-            (Some(slot), None) | (None, Some(slot)) => slot,
-            (None, None) => return,
+        near.into_iter().chain(far).min()
+    }
+
+    /// Begins the next slot that has an event, if it begins before `limit` and is not the one that ends there.
+    fn next_bucket(&mut self, limit: u64) -> bool {
+        let last = self.slots.of(limit);
+        if self.begun > last {
+            // It was under way: what is left of it is due later.
+            debug_assert_eq!(self.begun, last + 1, "limits do not go back");
+            self.begun = last;
+            return false;
+        }
+        let Some(next) = self.next_slot().filter(|slot| self.slots.start(*slot) < limit) else {
+            return false;
         };
-        self.slot = next;
+        self.begun = next + 1;
         while let Some(Reverse(event)) = self.far.peek().copied() {
-            let slot = event.time >> self.shift;
-            if slot - next >= BUCKETS as u64 {
+            let slot = self.slots.of(event.time);
+            if slot >= self.begun + REACH {
                 break;
             }
             self.far.pop();
@@ -319,20 +461,57 @@ impl Queue {
         }
         let bucket = next as usize % BUCKETS;
         let end = std::mem::replace(&mut self.wheel[bucket], End::EMPTY);
-        let (mut at, mut len) = (end.chunk(), end.len());
-        while let Some(chunk) = self.chunks.get_mut(at as usize) {
-            self.current.extend_from_slice(&chunk.events[..len.min(CHUNK)]);
-            len = CHUNK;
-            let next = std::mem::replace(&mut chunk.next, self.free);
-            self.free = std::mem::replace(&mut at, next);
-        }
         self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-        self.current.sort_unstable_by(|a, b| b.cmp(a));
+        self.deal(end);
+        true
     }
 
-    /// The first slot after the current one whose bucket holds something, if any does.
+    /// Deals the events of the bucket that ends at `end` out by host, and lets its chunks go.
+    fn deal(&mut self, end: End) {
+        self.turns.clear();
+        self.turn = 0;
+        let (mut at, mut len) = (end.chunk(), end.len());
+        while let Some(chunk) = self.chunks.get(at as usize) {
+            prefetch::element(&self.chunks, chunk.next as usize);
+            for event in &chunk.events[..len] {
+                let heap = self.heap_of(event);
+                if self.ends[heap] == 0 {
+                    self.turns.push((heap as u32, 0));
+                }
+                self.ends[heap] += 1;
+            }
+            (at, len) = (chunk.next, CHUNK);
+        }
+        let mut sum = 0;
+        for (host, _) in &self.turns {
+            let events = std::mem::replace(&mut self.ends[*host as usize], sum);
+            sum += events;
+        }
+        let events = sum as usize;
+        if self.dealt.len() < events {
+            self.dealt.reserve_exact(events - self.dealt.len());
+            self.dealt.resize(events, Event::NEVER);
+        }
+        let (mut at, mut len) = (end.chunk(), end.len());
+        while let Some(chunk) = self.chunks.get(at as usize) {
+            prefetch::element(&self.chunks, chunk.next as usize);
+            for event in &chunk.events[..len] {
+                let heap = self.heap_of(event);
+                self.dealt[self.ends[heap] as usize] = *event;
+                self.ends[heap] += 1;
+            }
+            let next = chunk.next;
+            self.chunks[at as usize].next = std::mem::replace(&mut self.free, at);
+            (at, len) = (next, CHUNK);
+        }
+        for (host, end) in &mut self.turns {
+            *end = std::mem::take(&mut self.ends[*host as usize]);
+        }
+    }
+
+    /// The first slot that has not begun whose bucket holds something, if any does.
     fn next_occupied(&self) -> Option<u64> {
-        let start = (self.slot + 1) as usize % BUCKETS;
+        let start = self.begun as usize % BUCKETS;
         let words = self.occupied.len();
         for i in 0..=words {
             let word = (start / 64 + i) % words;
@@ -344,7 +523,7 @@ impl Queue {
             }
             if bits != 0 {
                 let bucket = word * 64 + bits.trailing_zeros() as usize;
-                return Some(self.slot + 1 + ((bucket + BUCKETS - start) % BUCKETS) as u64);
+                return Some(self.begun + ((bucket + BUCKETS - start) % BUCKETS) as u64);
             }
         }
         None
@@ -372,7 +551,7 @@ mod tests {
     /// The queue gives what a sorted list would; `delay` makes the time from the last that was taken of what says when.
     /// Returns the most that came late into a slot with many.
     fn gives_what_a_list_would(steps: Vec<Step>, delay: impl Fn(u64) -> u64) -> Result<usize, TestCaseError> {
-        let mut queue = Queue::new(10);
+        let mut queue = Queue::new(Partition::new(1, 1), 1, Slots::new(1_000_000));
         let mut model = std::collections::BTreeSet::new();
         let (mut now, mut late) = (0, 0);
         for (when, src, class, conn, number, pops) in steps {
@@ -388,7 +567,6 @@ mod tests {
             }
         }
         while let Some(expected) = model.pop_first() {
-            prop_assert_eq!(queue.peek(), Some(&expected));
             prop_assert_eq!(queue.pop_before(expected.time), None);
             prop_assert_eq!(queue.pop_before(u64::MAX), Some(expected));
         }
@@ -396,7 +574,83 @@ mod tests {
         Ok(late)
     }
 
+    #[test]
+    fn what_happens_a_latency_later_is_in_a_later_slot() {
+        for latency in [1_000_000, 7_654_321, 50_000_000, 3_000_000_000] {
+            let slots = Slots::new(latency);
+            for time in (0..400u64).map(|i| i * i * i * 54_321) {
+                let slot = slots.of(time);
+                assert!(slots.start(slot) <= time && time < slots.end_of(time), "{latency} {time}");
+                assert!(slots.of(time + latency) > slot && slots.end_of(time) <= time + latency);
+            }
+            // No more than a sixteenth of it is given away.
+            assert!(slots.end_of(0) * 16 >= latency * 15, "{latency}");
+        }
+    }
+
+    /// Hosts of the second of two shards cause events for themselves at any time, and for others a latency later.
+    fn gives_each_host_its_own(
+        causes: &[(u32, u64, u32)],
+        limits: &[u64],
+        in_order_of_time: bool,
+    ) -> Result<(), TestCaseError> {
+        const LATENCY: u64 = 5_000_000;
+        const HOSTS: u32 = 7;
+        let partition = Partition::new(2 * HOSTS, 2);
+        let mut queue = Queue::new(partition, HOSTS as usize, Slots::new(LATENCY));
+        if in_order_of_time {
+            queue.in_order_of_time();
+        }
+        let host = |n: u32| n % HOSTS * 2 + 1;
+        let mut model = std::collections::BTreeMap::<u32, std::collections::BTreeSet<Event>>::new();
+        let (mut number, mut next, mut slot, mut last) = (0, causes.iter().cycle(), 0, 0);
+        let mut budget = 3 * causes.len();
+        for n in 0..HOSTS {
+            let first = Event::new(u64::from(n) * 1_000_000, 0, Class::Join, 0, n, host(n));
+            queue.push(first);
+            model.entry(first.dst).or_default().insert(first);
+        }
+        let mut limit = 0;
+        for step in limits {
+            limit += step;
+            while let Some(event) = queue.pop_before(limit) {
+                prop_assert!(event.time < limit);
+                prop_assert_eq!(model.get_mut(&event.dst).and_then(|own| own.pop_first()), Some(event));
+                let now = Slots::new(LATENCY).of(event.time);
+                prop_assert!(now >= slot, "slots do not go back");
+                slot = now;
+                prop_assert!(!in_order_of_time || event.time >= last, "time does not go back");
+                last = event.time;
+                for (to, delay, more) in next.by_ref().take(2) {
+                    let (dst, own) = (host(*to), host(*to) == event.dst);
+                    if *more == 0 && budget > 0 {
+                        budget -= 1;
+                        number += 1;
+                        let time = event.time + delay + if own { 0 } else { LATENCY };
+                        let caused = Event::new(time, event.dst, Class::Arrive, 0, number, dst);
+                        queue.push(caused);
+                        model.entry(dst).or_default().insert(caused);
+                    }
+                }
+            }
+            let first = model.values().filter_map(|own| own.first()).map(|event| event.time).min();
+            prop_assert!(first.is_none_or(|first| first >= limit), "nothing is left behind");
+            prop_assert!(queue.next().is_none_or(|next| first.is_some_and(|first| next <= first)));
+            prop_assert_eq!(queue.next().is_none(), first.is_none());
+        }
+        Ok(())
+    }
+
     proptest! {
+        #[test]
+        fn hosts_have_their_turns_and_their_order(
+            causes in vec((0u32..7, prop_oneof![0u64..200_000, 0u64..9_000_000, 0u64..9_000_000_000], 0u32..2), 1..60),
+            limits in vec(prop_oneof![1u64..3_000_000, 1u64..900_000_000], 1..40),
+            in_order_of_time: bool,
+        ) {
+            gives_each_host_its_own(&causes, &limits, in_order_of_time)?;
+        }
+
         /// Mostly near, sometimes far, as in a run.
         #[test]
         fn pops_in_key_order(

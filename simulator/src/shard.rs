@@ -5,70 +5,31 @@
 use std::collections::VecDeque;
 
 use engine::Instant;
-use engine::peer::{Input, Output};
+use engine::peer::{Input, Outputs};
 use engine::rng::Rng;
 use engine::tracker::{AnnounceRequest, Tracker};
 
 use crate::context::{Context, Shared, Tally};
 use crate::faults::Trouble;
 use crate::host::Host;
-use crate::host::ahead::Step;
+use crate::host::ahead::Plan;
 use crate::parcel::{Content, NONE, Parcel, Parcels};
+use crate::partition::Partition;
 use crate::queue::{Class, Event, Queue};
 use crate::watch::Tap;
-
-/// Events between two steps of asking for memory: what the first asks for has come by the second.
-const SPACING: usize = 2;
 
 /// So many hosts stay in the caches by themselves: nothing is to be asked for (in turns at 100 no difference was seen
 /// but in instructions, of which it is one in seven).
 const CACHED: usize = 128;
 
-/// The steps of asking for memory, each with how many events ahead it looks.
-fn steps() -> impl Iterator<Item = (Step, usize)> {
-    Step::ALL.into_iter().zip((1..=Step::ALL.len()).rev()).map(|(step, n)| (step, n * SPACING))
-}
+/// Turns, from the one under way on, whose events are known.
+const PLANS: usize = 4;
 
 /// An event for a host of another shard, with the parcel that it names.
 #[derive(Debug)]
 pub(crate) struct Crossing {
     pub event: Event,
     parcel: Option<Parcel>,
-}
-
-/// Which hosts are where: they are dealt out, one to each shard in turn. Those of one group come in the order of their
-/// numbers, so that a shard of neighbours would have all the work while its hosts come, and another while its do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Partition {
-    shards: u32,
-}
-
-impl Partition {
-    /// `hosts` in `shards` parts of one size, as near as can be; at least one part, and no empty ones.
-    pub fn new(hosts: u32, shards: u32) -> Self {
-        Self { shards: shards.clamp(1, hosts.max(1)) }
-    }
-
-    pub fn shards(self) -> u32 {
-        self.shards
-    }
-
-    /// The shard that has `host`, or the tracker by its number.
-    #[inline]
-    pub fn of(self, host: u32) -> u32 {
-        if self.shards == 1 { 0 } else { host % self.shards }
-    }
-
-    /// The place of `host` in its shard.
-    #[inline]
-    pub fn place(self, host: u32) -> usize {
-        (if self.shards == 1 { host } else { host / self.shards }) as usize
-    }
-
-    /// Those of `hosts` that a shard has, in the order of their places.
-    pub fn members(self, shard: u32, hosts: u32) -> impl Iterator<Item = u32> {
-        (shard..hosts).step_by(self.shards as usize)
-    }
 }
 
 /// What leaves a shard for others.
@@ -95,17 +56,20 @@ impl Outbox {
     }
 
     /// Puts an event where its host is looked after.
-    #[inline]
+    #[inline(always)]
     pub fn post(&mut self, event: Event, queue: &mut Queue, parcels: &mut Parcels) {
         if self.is_own(event.dst) {
             queue.push(event);
         } else {
-            self.put(event, parcels);
+            let (time, cause, whom, what) = event.words();
+            self.put(time, cause, whom, what, parcels);
         }
     }
 
     /// Keeps an event for another shard, and takes its parcel along.
-    fn put(&mut self, event: Event, parcels: &mut Parcels) {
+    #[inline(never)]
+    fn put(&mut self, time: u64, cause: u64, whom: u64, what: u64, parcels: &mut Parcels) {
+        let event = Event::of_words((time, cause, whom, what));
         let has_parcel = matches!(event.class(), Class::Arrive | Class::Announce | Class::Reply);
         let parcel = (has_parcel && event.arg != NONE).then(|| parcels.take(event.arg));
         self.earliest = self.earliest.min(event.time);
@@ -120,13 +84,16 @@ pub(crate) struct Shard {
     pub parcels: Parcels,
     pub tally: Tally,
     pub outbox: Outbox,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     inline: VecDeque<Input>,
     tracker: Option<TrackerHost>,
-    pub tap: Option<Tap>,
+    tap: Option<Tap>,
+    /// Every event before it has been handled.
     now: u64,
-    /// The slot of the queue that memory was asked for.
-    looked_at: u64,
+    /// The slot and turn of the queue in which memory was asked for last.
+    looked_at: (u64, usize),
+    /// Those of the turn under way and of the next ones.
+    plans: [Plan; PLANS],
 }
 
 impl Shard {
@@ -134,17 +101,18 @@ impl Shard {
     pub fn new(partition: Partition, own: u32, hosts: Vec<Host>, shared: &Shared) -> Self {
         let has_tracker = partition.of(shared.tracker) == own;
         Self {
-            queue: Queue::new(hosts.len()),
+            queue: Queue::new(partition, hosts.len(), shared.slots),
             hosts,
             parcels: Parcels::default(),
             tally: Tally::new(&shared.layout),
             outbox: Outbox::new(partition, own),
-            outputs: VecDeque::new(),
+            outputs: None,
             inline: VecDeque::new(),
             tracker: has_tracker.then(|| TrackerHost::new(shared)),
             tap: None,
             now: 0,
-            looked_at: u64::MAX,
+            looked_at: (u64::MAX, 0),
+            plans: Default::default(),
         }
     }
 
@@ -168,26 +136,31 @@ impl Shard {
         // In every build: an event of the past would make another run of it, and nobody would notice.
         assert!(event.time >= self.now, "no host acts on another sooner than the least latency");
         let event = match parcel {
-            Some(parcel) => event.with(event.to, self.parcels.put(parcel)),
+            Some(parcel) => event.with(event.to, self.parcels.insert_parcel(parcel)),
             None => event,
         };
         self.push(event);
     }
 
-    /// The time of the earliest event that is to come.
-    pub fn next(&mut self) -> u64 {
-        self.queue.peek().map_or(u64::MAX, |event| event.time)
+    /// A time that no event to come is before, and some event in the same slot.
+    pub fn next(&self) -> u64 {
+        self.queue.next().map_or(u64::MAX, |time| time.max(self.now))
+    }
+
+    /// Shows `tap` what all hosts do, in the order of time.
+    pub fn watch(&mut self, tap: Tap) {
+        self.tap = Some(tap);
+        self.queue.in_order_of_time();
     }
 
     /// Handles every event before `limit`, which is not after the moment at which another shard could say something
     /// that is not in here.
     pub fn run_until(&mut self, limit: u64, shared: &Shared) {
-        let (is_large, partition) = (self.hosts.len() > CACHED, self.outbox.partition);
+        let (looks, partition) = (self.hosts.len() > CACHED && self.tap.is_none(), self.outbox.partition);
         while let Some(event) = self.queue.pop_before(limit) {
-            debug_assert!(event.time >= self.now, "time never moves back");
-            self.now = event.time;
+            debug_assert!(event.time >= self.now, "nothing comes to pass in the past");
             self.tally.events += 1;
-            if is_large {
+            if looks {
                 self.look_ahead();
             }
             if event.dst == shared.tracker {
@@ -201,7 +174,7 @@ impl Shard {
                 shared,
                 tally: &mut self.tally,
                 outbox: &mut self.outbox,
-                outputs: &mut self.outputs,
+                outputs: Some(&mut self.outputs),
                 inline: &mut self.inline,
                 tap: self.tap.as_mut(),
             };
@@ -210,28 +183,54 @@ impl Shard {
         self.now = limit;
     }
 
-    /// Asks for the memory that the next events will touch, a step nearer with every [`SPACING`] events.
-    #[inline]
+    /// Asks for the memory that the next hosts will touch in their turns, a step nearer with every turn.
     fn look_ahead(&mut self) {
-        let slot = self.queue.slot();
-        if slot != self.looked_at {
-            // Of a new slot nothing has been asked for.
-            self.looked_at = slot;
-            for (step, distance) in steps() {
-                (0..distance).for_each(|ahead| self.look_at(ahead, step));
-            }
+        let (slot, next) = self.queue.turn();
+        if self.looked_at == (slot, next) {
+            return;
         }
-        for (step, distance) in steps() {
-            self.look_at(distance, step);
+        self.looked_at = (slot, next);
+        if next == 1 {
+            // Of a new slot nothing has been asked for.
+            (0..4).for_each(|turn| self.ask_for_host(turn));
+            (0..3).for_each(|turn| self.ask_for_connections(turn));
+            (0..2).for_each(|turn| self.ask_for(turn, |host, plan, _| host.ask_for_traffic(plan)));
+            self.ask_for(0, |host, plan, parcels| host.ask_for_requests(plan, parcels));
+        }
+        self.ask_for_host(next + 3);
+        self.ask_for_connections(next + 2);
+        self.ask_for(next + 1, |host, plan, _| host.ask_for_traffic(plan));
+        self.ask_for(next, |host, plan, parcels| host.ask_for_requests(plan, parcels));
+        self.ask_for(next - 1, |host, plan, _| host.ask_for_first(plan));
+    }
+
+    /// The host that has a turn, and what is known to be due there; none if it is the tracker's.
+    #[inline]
+    fn ahead(&self, turn: usize) -> Option<(&Host, &[Event])> {
+        let (place, events) = self.queue.ahead(turn)?;
+        Some((self.hosts.get(place)?, events))
+    }
+
+    #[inline]
+    fn ask_for_host(&self, turn: usize) {
+        if let Some((host, events)) = self.ahead(turn) {
+            host.ask_for_host(events, &self.parcels);
         }
     }
 
     #[inline]
-    fn look_at(&self, ahead: usize, step: Step) {
-        if let Some(event) = self.queue.ahead(ahead)
-            && let Some(host) = self.hosts.get(self.outbox.partition.place(event.dst))
-        {
-            host.look_ahead(event, step, &self.parcels);
+    fn ask_for_connections(&mut self, turn: usize) {
+        let mut plan = std::mem::take(&mut self.plans[turn % PLANS]);
+        if let Some((host, events)) = self.ahead(turn) {
+            host.ask_for_connections(events, &mut plan, &self.parcels);
+        }
+        self.plans[turn % PLANS] = plan;
+    }
+
+    #[inline]
+    fn ask_for(&self, turn: usize, what: impl Fn(&Host, &Plan, &Parcels)) {
+        if let Some((host, _)) = self.ahead(turn) {
+            what(host, &self.plans[turn % PLANS], &self.parcels);
         }
     }
 
@@ -244,7 +243,7 @@ impl Shard {
         let at = event.time + shared.tracker_latency;
         tracker.number = tracker.number.wrapping_add(1);
         let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
-        let parcel = self.parcels.insert(Content::bytes(reply), 0, false);
+        let parcel = self.parcels.insert(Content::bytes(reply), 0);
         self.outbox.post(reply_event.with(event.number, parcel), &mut self.queue, &mut self.parcels);
     }
 }
@@ -271,36 +270,5 @@ impl TrackerHost {
             Err(error) => Err(engine::tracker::Failure::new(error.to_string())),
         };
         reply.unwrap_or_else(|failure| failure.to_bytes())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_host_has_one_place_and_no_shard_is_larger_than_another_by_more_than_one() {
-        for hosts in 1..40 {
-            for shards in 1..10 {
-                let partition = Partition::new(hosts, shards);
-                assert!(partition.shards() >= 1 && partition.shards() <= shards.min(hosts));
-                let mut seen = vec![false; hosts as usize];
-                for shard in 0..partition.shards() {
-                    let members: Vec<u32> = partition.members(shard, hosts).collect();
-                    assert!(members.len() as u32 - hosts / partition.shards() <= 1, "{hosts} in {shards}");
-                    for (place, &host) in members.iter().enumerate() {
-                        assert_eq!((partition.of(host), partition.place(host)), (shard, place));
-                        assert!(!std::mem::replace(&mut seen[host as usize], true));
-                    }
-                    // The tracker's number is one past the last host's: nobody's place.
-                    let tracker = partition.of(hosts) == shard;
-                    assert!(!tracker || partition.place(hosts) == members.len());
-                }
-                assert!(seen.iter().all(|seen| *seen), "{hosts} in {shards}");
-                // Those who come one after the other are not of one shard.
-                let apart = |host: u32| partition.of(host) != partition.of(host + 1);
-                assert!(partition.shards() == 1 || (0..hosts - 1).all(apart), "{hosts} in {shards}");
-            }
-        }
     }
 }

@@ -1,10 +1,11 @@
 //! Several shards at once, a thread each, with the result of one.
 //!
-//! Hosts act on each other by events that come at least a latency later. So if the earliest event of all shards is at
-//! `t`, whatever any of them does before `t + least latency` cannot reach another shard before that: until then all go
-//! on alone. Then they hand over what is for others, agree on the next `t`, and so on (conservative parallel
-//! simulation with a global window: Chandy and Misra 1979, Nicol 1993). A host sees its events in the order of their
-//! keys however the hosts are cut, and the order of events of two hosts is nobody's business: the digest is the same.
+//! Hosts act on each other by events that come at least a latency later. Time is cut into slots that are no longer
+//! ([`Slots`](crate::queue::Slots)): whatever any shard does in one cannot reach another before the next. For the slot of
+//! the earliest event of all, every shard goes on alone. Then they hand over what is for others, agree on the next slot, and
+//! so on (conservative parallel simulation with a global window: Chandy and Misra 1979, Nicol 1993). A host sees its events
+//! in the order of their keys however the hosts are cut, and the order of events of two hosts is nobody's business: the
+//! digest is the same.
 //!
 //! One barrier a window: what is written for the next window lies in other boxes than what is read in this one.
 
@@ -18,7 +19,7 @@ use crate::shard::{Crossing, Shard};
 struct Exchange {
     /// `[to][from]`.
     boxes: Vec<Vec<Mutex<Vec<Crossing>>>>,
-    /// The time of the earliest event that each shard has or has sent.
+    /// The time of the earliest event that each shard has or has sent, or the beginning of its slot.
     next: Vec<AtomicU64>,
 }
 
@@ -97,7 +98,7 @@ fn work(own: usize, shard: &mut Shard, shared: &Shared, limit: u64, meeting: &Me
             // Nobody has anything: for all of them the same `first`.
             return shard.run_until(limit, shared);
         }
-        shard.run_until(first.saturating_add(shared.lookahead).min(limit), shared);
+        shard.run_until(shared.slots.end_of(first).min(limit), shared);
     }
 }
 

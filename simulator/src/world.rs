@@ -10,10 +10,11 @@ use engine::{Layout, Seed, Torrent};
 use crate::context::{Shared, Tally, nanos};
 use crate::host::storage::{Content, Stack};
 use crate::host::{Facts, Host};
+use crate::partition::Partition;
 use crate::population;
 use crate::queue::{Class, Event};
 use crate::run::Options;
-use crate::shard::{Partition, Shard};
+use crate::shard::Shard;
 use crate::spec::{Arrival, Spec, Until};
 use crate::watch::{Onlooker, Tap};
 use crate::windows;
@@ -83,7 +84,7 @@ impl World {
         }
         debug_assert_eq!(self.shards.len(), 1);
         if let [shard] = self.shards.as_mut_slice() {
-            shard.tap = Some(Tap::new(places, onlooker));
+            shard.watch(Tap::new(places, onlooker));
         }
     }
 

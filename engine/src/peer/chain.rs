@@ -62,6 +62,15 @@ impl<T: Copy> Pool<T> {
         prefetch::element(&self.nodes, chain.tail as usize);
     }
 
+    /// Asks for the memory of its beginning, which stands at its end.
+    #[inline]
+    pub fn prefetch_first(&self, chain: Chain) {
+        if let Some(last) = self.nodes.get(chain.tail as usize) {
+            prefetch::element(&self.nodes, last.next as usize);
+        }
+        prefetch::element(&self.nodes, self.free as usize);
+    }
+
     /// Bytes.
     pub fn footprint(&self) -> u64 {
         super::of(&self.nodes)

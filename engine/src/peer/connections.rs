@@ -35,8 +35,7 @@ pub(crate) struct Busy<'a> {
 }
 
 impl Connections {
-    /// The bytes, from the first on, that HAVEs touch, and those that blocks do.
-    pub const OF_HAVES: usize = offset_of!(Self, traffic);
+    /// The bytes, from the first on, that HAVEs and blocks touch.
     pub const OF_BLOCKS: usize = offset_of!(Self, free_traffic);
 
     /// Beyond this the driver does not keep its promise of small ids.
@@ -87,6 +86,14 @@ impl Connections {
         prefetch::element(&self.slots, id.index());
     }
 
+    /// Asks for the half of a connection's memory that a HAVE needs.
+    #[inline]
+    pub fn prefetch_first_line(&self, id: ConnId) {
+        if let Some(conn) = self.slots.get(id.index()) {
+            prefetch::part(conn, 0..size_of::<Connection>() / 2);
+        }
+    }
+
     /// Asks for the memory of a connection's traffic.
     #[inline]
     pub fn prefetch_traffic(&self, id: ConnId) {
@@ -109,6 +116,27 @@ impl Connections {
         if let Some(traffic) = self.traffic_at(id) {
             self.pools.blocks.prefetch(traffic.uploads);
         }
+    }
+
+    /// Asks for the memory of the first that is requested over a connection.
+    #[inline]
+    pub fn prefetch_first_request(&self, id: ConnId) {
+        if let Some(traffic) = self.traffic_at(id) {
+            self.pools.requests.prefetch_first(traffic.requests);
+        }
+    }
+
+    /// Asks for the memory of the first that the remote requests.
+    #[inline]
+    pub fn prefetch_first_upload(&self, id: ConnId) {
+        if let Some(traffic) = self.traffic_at(id) {
+            self.pools.blocks.prefetch_first(traffic.uploads);
+        }
+    }
+
+    /// Asks for the memory of what moves on all connections.
+    pub fn prefetch_all_traffic(&self) {
+        self.slots.iter().for_each(|conn| prefetch::element(&self.traffic, conn.traffic as usize));
     }
 
     fn traffic_at(&self, id: ConnId) -> Option<&Traffic> {

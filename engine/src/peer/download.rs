@@ -11,12 +11,12 @@ use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
-use super::Peer;
 use super::connection::{Pending, Ramp};
 use super::connections::Busy;
 use super::membership::MAX_BANNED;
 use super::pieces::{Asker, Received};
 use super::seam::{DisconnectReason, Event, Output, Violation};
+use super::{Peer, push_with};
 
 /// Faults, or refusals, that are put down to bad luck before a remote is dropped for them.
 pub(crate) const PATIENCE: u8 = 16;
@@ -98,7 +98,7 @@ impl Peer {
             {
                 raw.length -= 1;
             }
-            self.outputs.push_back(Output::Send { conn: id, message: Message::Request(raw) });
+            push_with(&mut self.outputs, || Output::Send { conn: id, message: Message::Request(raw) });
         }
         self.notice_endgame(now);
     }
@@ -318,7 +318,7 @@ impl Peer {
         match self.pieces.receive(block, source, !pending.dropped) {
             Received::Duplicate => self.waste(id, raw.length),
             Received::New { copies, done } => {
-                self.emit(Output::WriteBlock { block, data });
+                self.emit_with(|| Output::WriteBlock { block, data });
                 if copies > 0 {
                     self.cancel_elsewhere(block, now);
                 }
@@ -401,7 +401,7 @@ impl Peer {
             if planted!(HaveNotTold) && i == 0 {
                 continue;
             }
-            self.outputs.push_back(Output::Send { conn: id, message: Message::Have(piece.get()) });
+            self.emit_with(|| Output::Send { conn: id, message: Message::Have(piece.get()) });
             if lost {
                 self.update_interest(id);
             }

@@ -69,7 +69,7 @@ impl Peer {
             pieces: self.pieces.footprint(),
             addresses: of_queue::<Candidate>(&self.candidates) + dialling + boxed + told,
             remotes: self.remotes.footprint(),
-            outputs: of_queue::<Output>(&self.outputs),
+            outputs: self.outputs.as_deref().map_or(0, of_queue::<Output>),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Peer {
     /// there as [`Output::Disconnect`](super::Output::Disconnect). What was being dialled is told by `Connected`
     /// or `ConnectFailed` as if this peer had asked for it.
     pub fn take_over(&mut self, now: Instant, handover: Handover) {
-        debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         self.banned.extend(handover.banned);
         for adopted in handover.connections {
             self.adopt(adopted, now);

@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub use ahead::{About, Ahead};
+pub use ahead::About;
 use bytes::Bytes;
 
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
@@ -78,6 +78,10 @@ pub struct Stats {
     pub wasted: u64,
 }
 
+/// What a peer has said and its driver has not yet heard, first to last; `None` is nothing. Behind a pointer, so that an
+/// exchange is one of pointers.
+pub type Outputs = Option<Box<VecDeque<Output>>>;
+
 /// One participant in one torrent. See the module. Laid out by how often a part is touched.
 #[derive(Debug)]
 #[repr(C)]
@@ -92,7 +96,7 @@ pub struct Peer {
     endgame: bool,
     /// Nothing is asked for.
     upload_mode: bool,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     rng: Rng,
     pieces: Pieces,
     stats: Stats,
@@ -160,7 +164,7 @@ impl Peer {
             identity,
             running: false,
             rng,
-            outputs: VecDeque::new(),
+            outputs: None,
             stats: Stats::default(),
             conns: Connections::default(),
             sources: Vec::new(),
@@ -199,7 +203,7 @@ impl Peer {
 
     /// Tells the peer what happened. Cannot fail; drain [`Peer::poll_output`] before the next call.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
-        debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         match input {
             Input::Message { conn, message } => self.on_message(conn, message, now),
             Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
@@ -252,13 +256,17 @@ impl Peer {
 
     /// The next thing to do; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.as_mut()?.pop_front()
     }
 
-    /// Exchanges the buffer that outputs are put into for another empty one. Drivers of many peers in one thread
-    /// may let them share one, which stays in the cache and is kept once.
-    pub fn exchange_buffer(&mut self, buffer: &mut VecDeque<Output>) {
-        debug_assert!(self.outputs.is_empty() && buffer.is_empty(), "nothing may be lost");
+    /// Exchanges the outputs for an empty buffer, or the other way round. Drivers of many peers in one thread may let them
+    /// share a buffer, which stays in the cache and is kept once, and take what is in it in place of polling.
+    #[inline]
+    pub fn exchange_outputs(&mut self, buffer: &mut Outputs) {
+        debug_assert!(
+            self.is_drained() || buffer.as_ref().is_none_or(|b| b.is_empty()),
+            "nothing may be mixed"
+        );
         std::mem::swap(&mut self.outputs, buffer);
     }
 
@@ -333,6 +341,7 @@ impl Peer {
         self.announce_stopped(now);
     }
 
+    #[inline(always)]
     fn on_message(&mut self, id: ConnId, message: Message, now: Instant) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.heard = true;
@@ -394,8 +403,19 @@ impl Peer {
         }
     }
 
+    fn is_drained(&self) -> bool {
+        self.outputs.as_ref().is_none_or(|outputs| outputs.is_empty())
+    }
+
     fn emit(&mut self, output: Output) {
-        self.outputs.push_back(output);
+        self.outputs.get_or_insert_default().push_back(output);
+    }
+
+    /// The same for what is said all the time. It is made where there is room for it, field by field: one that is made first
+    /// and copied then has the processor wait until what it has just written has left for the cache.
+    #[inline(always)]
+    fn emit_with(&mut self, make: impl FnOnce() -> Output) {
+        push_with(&mut self.outputs, make);
     }
 
     fn send(&mut self, conn: ConnId, message: Message) {
@@ -404,4 +424,19 @@ impl Peer {
         }
         self.emit(Output::Send { conn, message });
     }
+}
+
+/// See [`Peer::emit_with`].
+#[inline(always)]
+pub(crate) fn push_with(outputs: &mut Outputs, make: impl FnOnce() -> Output) {
+    match outputs {
+        Some(outputs) if outputs.len() < outputs.capacity() => outputs.push_back(make()),
+        outputs => grow_and_push(outputs, make()),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn grow_and_push(outputs: &mut Outputs, output: Output) {
+    outputs.get_or_insert_default().push_back(output);
 }

@@ -45,6 +45,13 @@ impl Begun {
     fn is_untouched(&self) -> bool {
         self.free as usize == self.state.len()
     }
+
+    fn may_be_filled_by(&self, asker: &Asker<'_>) -> bool {
+        match self.exclusive {
+            Some(owner) => owner == asker.conn,
+            None => !asker.suspect || self.is_untouched(),
+        }
+    }
 }
 
 /// What became of a block that came.
@@ -115,6 +122,21 @@ impl Pieces {
         }
     }
 
+    /// Asks for the memory of the begun pieces that blocks are asked for first.
+    #[inline]
+    pub fn prefetch_partial(&self) {
+        self.partial.iter().take(2).for_each(|piece| self.prefetch_begun(*piece));
+    }
+
+    /// Asks for the memory of what lies apart from a begun piece.
+    #[inline]
+    pub fn prefetch_sources(&self, piece: PieceIndex) {
+        if let Some(begun) = self.begun_of(piece) {
+            begun.state.first().into_iter().for_each(prefetch::value);
+            prefetch::value(begun.sources.as_slice());
+        }
+    }
+
     /// Bytes.
     pub fn footprint(&self) -> u64 {
         let spilled = |begun: &Begun| {
@@ -161,18 +183,16 @@ impl Pieces {
         picker: &mut dyn Picker,
         rng: &mut Rng,
     ) -> Option<BlockRef> {
-        let piece = match self.partial_for(asker, |begun| begun.of_seed || asker.remote.is_some()) {
-            Some(piece) => piece,
+        let at = match self.partial_for(asker, |begun| begun.of_seed || asker.remote.is_some()) {
+            Some(at) => at,
             None => match self.pick(asker, picker, rng) {
-                Some(piece) => {
-                    self.begin(piece);
-                    piece
-                }
+                Some(piece) => self.begin(piece),
                 None => self.partial_for(asker, |_| true).or_else(|| self.shared(asker))?,
             },
         };
         let layout = self.layout;
-        let begun = self.begun_mut(piece)?;
+        let begun = self.begun.get_mut(at)?;
+        let piece = begun.piece;
         begun.of_seed |= asker.remote.is_none();
         if asker.suspect && begun.is_untouched() {
             begun.exclusive = Some(asker.conn);
@@ -186,25 +206,23 @@ impl Pieces {
         layout.nth_block(piece, n as u32)
     }
 
-    /// The oldest begun piece that `asker` may be asked for a block of, among those that `first`.
-    fn partial_for(&self, asker: &Asker<'_>, first: impl Fn(&Begun) -> bool) -> Option<PieceIndex> {
-        self.partial.iter().copied().find(|&piece| {
-            self.begun_of(piece).is_some_and(&first) && self.may_fill(piece, asker) && asker.has(piece)
-        })
+    /// Where the oldest begun piece with a free block is that the remote of `asker` has and that `fits`.
+    fn first_partial(&self, asker: &Asker<'_>, fits: impl Fn(&Begun) -> bool) -> Option<usize> {
+        let pieces = self.partial.iter().copied().filter(|&piece| asker.has(piece));
+        pieces.filter_map(|piece| self.place_of(piece)).find(|&at| self.begun.get(at).is_some_and(&fits))
     }
 
-    fn may_fill(&self, piece: PieceIndex, asker: &Asker<'_>) -> bool {
-        self.begun_of(piece).is_some_and(|begun| match begun.exclusive {
-            Some(owner) => owner == asker.conn,
-            None => !asker.suspect || begun.is_untouched(),
-        })
+    /// Where the oldest begun piece is that `asker` may be asked for a block of, among those that `first`.
+    fn partial_for(&self, asker: &Asker<'_>, first: impl Fn(&Begun) -> bool) -> Option<usize> {
+        self.first_partial(asker, |begun| first(begun) && begun.may_be_filled_by(asker))
     }
 
-    /// A begun piece that is nobody's own, for a suspect that has no other: rather with its help than never.
-    fn shared(&self, asker: &Asker<'_>) -> Option<PieceIndex> {
-        let open = |piece| self.begun_of(piece).is_some_and(|begun| begun.exclusive.is_none());
-        let mut pieces = self.partial.iter().copied().filter(|_| asker.suspect);
-        pieces.find(|&piece| open(piece) && asker.has(piece))
+    /// Where a begun piece is that is nobody's own, for a suspect that has no other: rather with its help than never.
+    fn shared(&self, asker: &Asker<'_>) -> Option<usize> {
+        if !asker.suspect {
+            return None;
+        }
+        self.first_partial(asker, |begun| begun.exclusive.is_none())
     }
 
     fn pick(&self, asker: &Asker<'_>, picker: &mut dyn Picker, rng: &mut Rng) -> Option<PieceIndex> {
@@ -218,7 +236,8 @@ impl Pieces {
         (self.availability.is_open(piece) && asker.has(piece)).then_some(piece)
     }
 
-    fn begin(&mut self, piece: PieceIndex) {
+    /// Begins `piece`; where it is.
+    fn begin(&mut self, piece: PieceIndex) -> usize {
         self.availability.close(piece);
         let blocks = self.layout.blocks_in(piece);
         let at = self.index.len();
@@ -246,6 +265,7 @@ impl Pieces {
         }
         self.index.push(piece);
         self.partial.push(piece);
+        at
     }
 
     /// In endgame: a busy block that `asker` may be asked for as well, the least requested first, ties by a

@@ -23,7 +23,7 @@ impl Peer {
     /// on. For a full disk, and for who has all the files it wants of the torrent. Remotes hear that we want nothing (BEP 3, and with
     /// [`PeerConfig::remember`](super::PeerConfig::remember) BEP 21).
     pub fn set_upload_mode(&mut self, now: Instant, on: bool) {
-        debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         if std::mem::replace(&mut self.upload_mode, on) == on {
             return;
         }
@@ -60,7 +60,7 @@ impl Peer {
     /// Another number of connections at most (dialled ones are kept to half of it, as by default), and of upload
     /// slots. Who is too many is let go, the lowest canonical priority first (BEP 40). No slot counts as idle any more.
     pub fn set_limits(&mut self, now: Instant, max_connections: u32, slots: u32) {
-        debug_assert!(self.outputs.is_empty(), "outputs must be drained before the next input");
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         let config = Arc::make_mut(&mut self.config);
         config.max_connections = max_connections;
         config.max_initiate = max_connections.div_ceil(2);

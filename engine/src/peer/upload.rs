@@ -9,11 +9,11 @@ use crate::layout::{BlockRef, PieceIndex};
 use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
-use super::Peer;
 use super::connection::Connection;
 use super::connections::Busy;
 use super::seam::{Output, Violation};
 use super::slots::SlotUse;
+use super::{Peer, push_with};
 
 impl Peer {
     pub(crate) fn on_interest(&mut self, id: ConnId, interested: bool) {
@@ -117,7 +117,7 @@ impl Peer {
             let Some(block) = blocks.pop_front(&mut traffic.uploads) else { break };
             ahead += block.length();
             blocks.push_back(&mut traffic.reading, block);
-            self.outputs.push_back(Output::ReadBlock { conn: id, block });
+            push_with(&mut self.outputs, || Output::ReadBlock { conn: id, block });
         }
     }
 
@@ -129,8 +129,9 @@ impl Peer {
         match data.filter(|data| data.len() == block.length() as usize) {
             Some(data) => {
                 traffic.unsent += block.length();
-                let message = Message::Piece { piece: block.piece().get(), begin: block.begin(), data };
-                self.send(id, message);
+                conn.spoke = true;
+                let (piece, begin) = (block.piece().get(), block.begin());
+                self.emit_with(|| Output::Send { conn: id, message: Message::Piece { piece, begin, data } });
             }
             None => {
                 if conn.fast {
@@ -154,6 +155,7 @@ impl Peer {
     pub(crate) fn decide_chokes(&mut self, periodic: bool, now: Instant) {
         self.rechoke = false;
         let (conns, config) = (&self.conns, &self.config);
+        conns.prefetch_all_traffic();
         let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
         let mut facts: SmallVec<[Facts; 48]> =
             ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)).collect();
@@ -222,7 +224,7 @@ impl Peer {
         }
         if conn.fast && !planted!(RejectNotSent) {
             for block in &refused {
-                self.outputs.push_back(Output::Send { conn: id, message: Message::Reject((*block).into()) });
+                self.emit(Output::Send { conn: id, message: Message::Reject((*block).into()) });
             }
         }
         refused.clear();

@@ -68,7 +68,37 @@ impl Availability {
     #[inline]
     pub(crate) fn prefetch(&self, piece: PieceIndex) {
         prefetch::element(&self.places, piece.index());
-        prefetch::element(&self.start, 0);
+    }
+
+    /// Asks for the memory of the borders of some fifty counts.
+    #[inline]
+    pub(crate) fn prefetch_borders(&self) {
+        prefetch::part(self.start.as_slice(), 0..192);
+    }
+
+    /// Where a piece would stand that has one neighbour more.
+    fn border(&self, piece: PieceIndex) -> Option<usize> {
+        let count = usize::from(self.places.get(piece.index())?.count);
+        (*self.start.get(count + 1)? as usize).checked_sub(1)
+    }
+
+    /// Asks for the memory of a piece's surroundings in the order; [`Self::prefetch`] has brought its place.
+    #[inline]
+    pub(crate) fn prefetch_order(&self, piece: PieceIndex) {
+        if let Some(place) = self.places.get(piece.index()) {
+            prefetch::element(&self.order, place.at() as usize);
+        }
+        if let Some(border) = self.border(piece) {
+            prefetch::element(&self.order, border);
+        }
+    }
+
+    /// Asks for the memory of the piece that would make room for it.
+    #[inline]
+    pub(crate) fn prefetch_border(&self, piece: PieceIndex) {
+        if let Some(other) = self.border(piece).and_then(|border| self.order.get(border)) {
+            prefetch::element(&self.places, other.index());
+        }
     }
 
     /// One more neighbour has `piece`. A piece that moves into a bucket takes a random place in it. O(1).

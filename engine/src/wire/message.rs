@@ -22,6 +22,7 @@ impl From<crate::layout::BlockRef> for RawBlock {
 
 /// One message after the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(u32)] // As wide as what stands beside it: see `simulator/src/parcel.rs`.
 pub enum Message {
     /// Length 0: nothing but a sign of life (BEP 3).
     KeepAlive,

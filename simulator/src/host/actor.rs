@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use engine::peer::{Deadline, Input, Output};
+use engine::peer::{Deadline, Input, Output, Outputs};
 use engine::wire::Message;
 use engine::{Bitfield, Instant, Layout, Peer};
 
@@ -20,16 +20,69 @@ pub(crate) struct Actor {
     extra: VecDeque<Output>,
 }
 
+/// Who runs on a host. Its first byte says whether anybody does, which all that happens to the host asks; an `Option` keeps
+/// that wherever the actor has values to spare, a thousand bytes further on.
+#[derive(Debug)]
+#[repr(u8)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a host holds its actor in itself: one memory access less in a row"
+)]
+pub(crate) enum Seat {
+    Empty,
+    Taken(Actor),
+}
+
+impl Seat {
+    #[inline]
+    pub fn get(&self) -> Option<&Actor> {
+        match self {
+            Self::Empty => None,
+            Self::Taken(actor) => Some(actor),
+        }
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self) -> Option<&mut Actor> {
+        match self {
+            Self::Empty => None,
+            Self::Taken(actor) => Some(actor),
+        }
+    }
+
+    /// Who was there; nobody is.
+    pub fn take(&mut self) -> Option<Actor> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Empty => None,
+            Self::Taken(actor) => Some(actor),
+        }
+    }
+}
+
 impl Actor {
     pub fn new(peer: Peer, behaviour: Behaviour, layout: Layout) -> Self {
         Self { peer, behaviour, layout, extra: VecDeque::new() }
     }
 
+    /// There is no strategy: what the engine is told and says is all there is.
     #[inline]
-    pub fn handle_input(&mut self, now: Instant, input: Input) {
-        if self.behaviour == Behaviour::Honest || !self.keeps_back(&input) {
+    pub fn is_honest(&self) -> bool {
+        self.behaviour == Behaviour::Honest
+    }
+
+    /// With a strategy: tells the engine, and adds to `outputs`, which is empty, all that is said. `corrupt` makes wrong bytes
+    /// of right ones.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input,
+        outputs: &mut Outputs,
+        corrupt: impl Fn(&mut bytes::Bytes),
+    ) {
+        if !self.keeps_back(&input) {
             self.peer.handle_input(now, input);
         }
+        outputs.get_or_insert_default().extend(std::iter::from_fn(|| self.poll_strategy(&corrupt)));
     }
 
     /// Whether the strategy lets the engine know nothing of an input.
@@ -56,17 +109,8 @@ impl Actor {
         false
     }
 
-    /// The next output. `corrupt` makes wrong bytes of right ones.
-    #[inline]
-    pub fn poll_output(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
-        match self.behaviour {
-            Behaviour::Honest => self.peer.poll_output(),
-            _ => self.poll_strategy(corrupt),
-        }
-    }
-
     /// The next output of a host that misbehaves.
-    fn poll_strategy(&mut self, corrupt: impl Fn(&mut bytes::Bytes)) -> Option<Output> {
+    fn poll_strategy(&mut self, corrupt: &impl Fn(&mut bytes::Bytes)) -> Option<Output> {
         let mut output = self.extra.pop_front().or_else(|| self.peer.poll_output())?;
         if let Output::Send { message, .. } = &mut output {
             match (self.behaviour, &mut *message) {

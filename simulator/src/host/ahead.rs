@@ -3,7 +3,7 @@
 
 use std::mem::offset_of;
 
-use engine::peer::{About, Ahead};
+use engine::peer::About;
 use engine::{ConnId, Peer};
 
 use crate::parcel::Parcels;
@@ -15,82 +15,96 @@ use super::link::Handle;
 
 /// Where a host's peer begins.
 const PEER: usize = offset_of!(Host, actor) + offset_of!(Actor, peer);
-/// The bytes of a host, from its first on, that a HAVE touches, and those that blocks and requests do.
-const OF_HAVES: usize = PEER + Peer::OF_HAVES;
+/// The bytes of a host, from its first on, that blocks and requests touch; HAVEs do nearly all of them too.
 const OF_BLOCKS: usize = PEER + Peer::OF_BLOCKS;
 
+/// Events of a host's turn that are looked at: more would push each other out before they come.
+const MOST: usize = 16;
+
+/// What the events of a host's turn are about, as far as it is known before: found once, and apart by kind, since what an
+/// event is nobody can guess, the processor neither.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The pieces of HAVEs that come.
+    haves: Vec<u32>,
+    /// Everything else that moves on a connection.
+    moves: Vec<(ConnId, About)>,
+}
+
 /// What is asked for, in steps of which each needs what the one before has brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The host and the parcel.
-    Host,
-    /// The link and the queue of the connection, and the peer's part of it.
-    Connection,
-    /// What moves on it.
-    Traffic,
-    /// What is requested over it.
-    Requests,
-}
-
-impl Step {
-    /// The steps, first to last.
-    pub const ALL: [Self; 4] = [Self::Host, Self::Connection, Self::Traffic, Self::Requests];
-}
-
 impl Host {
-    /// Asks for what `event` will touch in this host.
+    /// The first step: the host and its parcels.
     #[inline]
-    pub fn look_ahead(&self, event: &Event, step: Step, parcels: &Parcels) {
-        let class = event.class();
-        let comes = matches!(class, Class::Arrive | Class::Deliver);
-        if step == Step::Host {
-            // What it is that comes, the next step will know.
-            prefetch::part(self, 0..if comes { OF_HAVES } else { OF_BLOCKS });
-            if comes {
-                parcels.prefetch(event.arg);
+    pub fn ask_for_host(&self, events: &[Event], parcels: &Parcels) {
+        prefetch::part(self, 0..OF_BLOCKS);
+        // What names no parcel names the first one, or none that there is.
+        events.iter().take(MOST).for_each(|event| parcels.prefetch(event.arg));
+    }
+
+    /// The second: links and the queues of connections, the peer's part of them, where pieces are found, and whose turn it
+    /// is at the uplink. Makes the plan for those that follow.
+    #[inline]
+    pub fn ask_for_connections(&self, events: &[Event], plan: &mut Plan, parcels: &Parcels) {
+        plan.haves.clear();
+        plan.moves.clear();
+        let Some(actor) = self.actor.get() else { return };
+        self.uplink.prefetch_next();
+        for event in events.iter().take(MOST) {
+            let class = event.class();
+            let (conn, about) = match (class, self.serving) {
+                (Class::Arrive | Class::Deliver, _) => (Handle(event.to).slot(), parcels[event.arg].about()),
+                (Class::LinkFree, Some((handle, _))) => (handle.slot(), About::Upload),
+                _ => continue,
+            };
+            self.links.prefetch(conn);
+            if let About::Have(piece) = about {
+                actor.peer.prefetch_have(ConnId(conn), piece);
+                plan.haves.push(piece);
+            } else {
+                actor.peer.prefetch_connection(ConnId(conn));
+                self.uplink.prefetch(conn);
+                plan.moves.push((ConnId(conn), about));
             }
-            return;
         }
-        let Some(actor) = &self.actor else { return };
-        if class == Class::LinkFree {
-            self.look_at_next_service(step, parcels);
+        if !plan.haves.is_empty() {
+            actor.peer.prefetch_borders();
         }
-        let handle = match self.serving {
-            _ if comes => Handle(event.to),
-            Some((handle, _)) if class == Class::LinkFree => handle,
-            _ => return,
-        };
-        let conn = ConnId(handle.slot());
-        let about = || if comes { parcels[event.arg].about() } else { About::Upload };
-        match step {
-            Step::Host => {}
-            Step::Connection => {
-                let about = about();
-                self.links.prefetch(conn.0);
-                // A HAVE has no answer.
-                if !matches!(about, About::Have(_)) {
-                    self.uplink.prefetch(conn.0);
-                    prefetch::part(self, OF_HAVES..OF_BLOCKS);
-                }
-                actor.peer.prefetch(conn, about, Ahead::Connection);
-            }
-            Step::Traffic => actor.peer.prefetch(conn, about(), Ahead::Traffic),
-            Step::Requests => actor.peer.prefetch(conn, about(), Ahead::Requests),
+        if !plan.moves.is_empty() {
+            actor.peer.prefetch_pieces();
         }
     }
 
-    /// Asks for what the uplink will send next.
+    /// The third: what moves on the connections, begun pieces, the neighbours of pieces in the order of rarity, and the queues
+    /// of those whose turn it is at the uplink.
     #[inline]
-    fn look_at_next_service(&self, step: Step, parcels: &Parcels) {
-        let Some(lane) = self.uplink.next() else { return };
-        match step {
-            Step::Connection => self.uplink.prefetch(lane),
-            Step::Traffic => {
-                self.links.prefetch(lane);
-                parcels.prefetch(self.uplink.first_of(lane));
-            }
-            _ => {}
+    pub fn ask_for_traffic(&self, plan: &Plan) {
+        let Some(actor) = self.actor.get() else { return };
+        plan.haves.iter().for_each(|piece| actor.peer.prefetch_order(*piece));
+        plan.moves.iter().for_each(|(conn, about)| actor.peer.prefetch_traffic(*conn, *about));
+        if !plan.moves.is_empty() {
+            actor.peer.prefetch_partial();
         }
+        for lane in self.uplink.next() {
+            self.uplink.prefetch(lane);
+            self.links.prefetch(lane);
+        }
+    }
+
+    /// The fourth: the last that is requested, who sent the blocks of pieces, the pieces that would make room for others, and
+    /// what will be sent next.
+    #[inline]
+    pub fn ask_for_requests(&self, plan: &Plan, parcels: &Parcels) {
+        let Some(actor) = self.actor.get() else { return };
+        plan.haves.iter().for_each(|piece| actor.peer.prefetch_border(*piece));
+        plan.moves.iter().for_each(|(conn, about)| actor.peer.prefetch_requests(*conn, *about));
+        self.uplink.next().for_each(|lane| parcels.prefetch(self.uplink.first_of(lane)));
+    }
+
+    /// The last: the first that is requested.
+    #[inline]
+    pub fn ask_for_first(&self, plan: &Plan) {
+        let Some(actor) = self.actor.get() else { return };
+        plan.moves.iter().for_each(|(conn, about)| actor.peer.prefetch_first(*conn, *about));
     }
 }
 
@@ -99,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_have_touches_ten_lines_of_a_host_and_a_block_twelve() {
-        assert_eq!((OF_HAVES.div_ceil(64), OF_BLOCKS.div_ceil(64)), (10, 12));
+    fn a_block_touches_twelve_lines_of_a_host() {
+        assert_eq!(OF_BLOCKS.div_ceil(64), 12);
     }
 }

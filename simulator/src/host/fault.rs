@@ -46,7 +46,7 @@ impl Host {
                 }
                 self.lose_a_connection(ctx);
             }
-            (What::Restart { down, keep, crash }, _) if self.actor.is_some() => {
+            (What::Restart { down, keep, crash }, _) if self.actor.get().is_some() => {
                 self.go_down(keep, crash, ctx);
                 let at = ctx.now.saturating_add(nanos(down).max(1));
                 let back = Event::new(at, self.id, Class::Fault, event.arg, u32::MAX, self.id);
@@ -123,7 +123,9 @@ impl Host {
 
     /// Fetches a block's bytes, now or when the disk is done.
     pub(super) fn read(&mut self, conn: ConnId, block: BlockRef, ctx: &mut Context<'_>) {
-        if let Some((plan, trouble)) = ctx.shared.faults.as_ref().zip(self.trouble.as_mut())
+        // In a run without faults nothing is looked at.
+        if let Some(plan) = &ctx.shared.faults
+            && let Some(trouble) = &mut self.trouble
             && let late = plan.disk(self.id, ctx.now)
             && (late > 0 || !trouble.reads.is_empty())
         {
@@ -141,7 +143,8 @@ impl Host {
     }
 
     fn bytes_of(&mut self, block: BlockRef, ctx: &Context<'_>) -> Option<bytes::Bytes> {
-        if let Some((plan, trouble)) = ctx.shared.faults.as_ref().zip(self.trouble.as_mut())
+        if let Some(plan) = &ctx.shared.faults
+            && let Some(trouble) = &mut self.trouble
             && trouble.happens(plan.unread(self.id, ctx.now))
         {
             return None;
@@ -173,10 +176,10 @@ impl Host {
     /// Whether a piece is what the torrent says, as this host sees it.
     pub(super) fn check_piece(&mut self, piece: PieceIndex, ctx: &Context<'_>) -> bool {
         let ok = self.storage.verify(ctx.shared.content.as_deref(), piece);
-        let misread = match ctx.shared.faults.as_ref().zip(self.trouble.as_mut()) {
-            Some((plan, trouble)) => trouble.happens(plan.misread(self.id, ctx.now)),
-            None => false,
-        };
+        let misread = ctx.shared.faults.as_ref().is_some_and(|plan| {
+            let trouble = self.trouble.as_mut();
+            trouble.is_some_and(|trouble| trouble.happens(plan.misread(self.id, ctx.now)))
+        });
         ok && !misread
     }
 
@@ -186,7 +189,7 @@ impl Host {
             return true;
         }
         let failure = engine::tracker::Failure::new("the tracker does not answer".to_owned());
-        let parcel = ctx.parcels.insert(Content::bytes(failure.to_bytes()), 0, false);
+        let parcel = ctx.parcels.insert(Content::bytes(failure.to_bytes()), 0);
         let number = self.next_number();
         let event = Event::new(ctx.now + TRACKER_TIMEOUT, self.id, Class::Reply, 0, number, self.id);
         ctx.queue.push(event.with(number, parcel));

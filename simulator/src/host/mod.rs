@@ -23,7 +23,7 @@ use crate::network::uplink::Uplink;
 use crate::parcel::Content;
 use crate::queue::{Class, Event};
 use crate::spec::Leave;
-use actor::Actor;
+use actor::{Actor, Seat};
 use link::{Handle, Links};
 use storage::Storage;
 
@@ -60,16 +60,16 @@ pub(crate) struct Host {
     /// Numbers of its own events that belong to no connection.
     number: u32,
     storage: Storage,
-    /// None before it joins and after it has left.
-    pub actor: Option<Actor>,
+    /// Only in a run with faults.
+    pub trouble: Option<Box<Trouble>>,
+    /// Empty before it joins and after it has left.
+    pub actor: Seat,
     pub reachable: bool,
     /// Payload that went out though its connection was closed meanwhile: the peer was not told.
     cut: u64,
     rng: Rng,
     pub addr: SocketAddr,
     pub facts: Facts,
-    /// Only in a run with faults.
-    pub trouble: Option<Box<Trouble>>,
 }
 
 /// The address of a host: 10.0.0.1 upwards.
@@ -92,7 +92,7 @@ impl Host {
             group,
             addr: address_of(id),
             reachable,
-            actor: None,
+            actor: Seat::Empty,
             links: Links::default(),
             uplink: Uplink::new(up),
             downlink: Downlink::new(down),
@@ -115,13 +115,13 @@ impl Host {
 
     /// The facts as of now.
     pub fn facts(&self) -> Facts {
-        let mut facts = match &self.actor {
+        let mut facts = match self.actor.get() {
             Some(actor) => {
                 Facts { stats: actor.peer.stats(), pieces: actor.peer.have().count(), ..self.facts }
             }
             None => self.facts,
         };
-        if self.actor.is_some() {
+        if self.actor.get().is_some() {
             let past = self.past();
             facts.stats.uploaded += past.uploaded;
             facts.stats.downloaded += past.downloaded;
@@ -181,7 +181,7 @@ impl Host {
             ctx.shared.spec.groups[self.group as usize].up,
         );
         let complete = actor.peer.is_complete();
-        self.actor = Some(actor);
+        self.actor = Seat::Taken(actor);
         let abort = ctx.shared.spec.groups[self.group as usize].abort_rate;
         if abort > 0.0 && !complete {
             let after = crate::population::exponential(&mut self.rng, 1.0 / abort);
@@ -195,51 +195,64 @@ impl Host {
 
     /// Tells the actor, and does what it says until it has no more to say.
     fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
-        if let Some(actor) = &mut self.actor {
-            actor.peer.exchange_buffer(ctx.outputs);
-        }
         self.tell(input, ctx);
         while let Some(input) = ctx.inline.pop_front() {
             self.tell(input, ctx);
         }
-        if let Some(actor) = &mut self.actor {
-            actor.peer.exchange_buffer(ctx.outputs);
-            if let Some(tap) = &mut ctx.tap {
-                tap.settled(self.id, ctx.now, &actor.peer);
-            }
+        if let Some(tap) = &mut ctx.tap
+            && let Some(actor) = self.actor.get()
+        {
+            tap.settled(self.id, ctx.now, &actor.peer);
         }
     }
 
     /// Tells the actor one thing.
     fn tell(&mut self, input: Input, ctx: &mut Context<'_>) {
-        let Some(actor) = &mut self.actor else { return };
+        let Some(actor) = self.actor.get_mut() else { return };
         let now = Instant::from_nanos(ctx.now);
-        let content = ctx.shared.content.as_deref();
         self.digest.input(now, &input);
         ctx.traced_input(self.id, &input);
-        actor.handle_input(now, input);
-        while let Some(output) =
-            self.actor.as_mut().and_then(|actor| actor.poll_output(|data| Storage::corrupt(content, data)))
-        {
-            self.digest.output(&output);
-            ctx.traced_output(self.id, &output);
-            self.carry_out(output, ctx);
+        // All hosts share one buffer of outputs, which stays in the cache. They are looked at where they are.
+        let Some(outputs) = ctx.outputs.take() else { return debug_assert!(false, "one thing at a time") };
+        if actor.is_honest() {
+            actor.peer.exchange_outputs(outputs);
+            actor.peer.handle_input(now, input);
+            actor.peer.exchange_outputs(outputs);
+        } else {
+            let content = ctx.shared.content.as_deref();
+            actor.handle_input(now, input, outputs, |data| Storage::corrupt(content, data));
+        }
+        if let Some(outputs) = outputs.as_mut().filter(|outputs| !outputs.is_empty()) {
+            for output in outputs.iter() {
+                self.digest.output(output);
+                ctx.traced_output(self.id, output);
+                self.carry_out(output, ctx);
+            }
+            outputs.clear();
+        }
+        ctx.outputs = Some(outputs);
+    }
+
+    #[inline]
+    fn carry_out(&mut self, output: &Output, ctx: &mut Context<'_>) {
+        match output {
+            Output::Send { conn, message } => self.queue_message(*conn, message, ctx),
+            Output::ReadBlock { conn, block } => self.read(*conn, *block, ctx),
+            Output::WriteBlock { block, data } => {
+                self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, *block, data);
+            }
+            other => self.carry_out_seldom(other, ctx),
         }
     }
 
-    fn carry_out(&mut self, output: Output, ctx: &mut Context<'_>) {
+    /// What does not happen with every block.
+    #[inline(never)]
+    fn carry_out_seldom(&mut self, output: &Output, ctx: &mut Context<'_>) {
         match output {
-            Output::Connect { addr } => self.dial(addr, ctx),
-            Output::Disconnect { conn, .. } => self.close(conn, ctx),
-            Output::SendHandshake { conn, handshake } => self.queue_handshake(conn, handshake, ctx),
-            Output::Send { conn, message } => self.queue_message(conn, message, ctx),
-            Output::ReadBlock { conn, block } => {
-                self.read(conn, block, ctx);
-            }
-            Output::WriteBlock { block, data } => {
-                self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, block, &data);
-            }
-            Output::VerifyPiece { piece } => {
+            Output::Connect { addr } => self.dial(*addr, ctx),
+            Output::Disconnect { conn, .. } => self.close(*conn, ctx),
+            Output::SendHandshake { conn, handshake } => self.queue_handshake(*conn, handshake, ctx),
+            &Output::VerifyPiece { piece } => {
                 let length = ctx.shared.layout.length_of(piece);
                 let late = self.hashes_late(ctx);
                 let takes = match ctx.shared.spec.network.hash_rate {
@@ -254,13 +267,14 @@ impl Host {
             Output::Announce(_) if !self.tracker_answers(ctx) => {}
             Output::Announce(request) => {
                 let query = Content::bytes(request.to_query());
-                let parcel = ctx.parcels.insert(query, 0, false);
+                let parcel = ctx.parcels.insert(query, 0);
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
                 ctx.post(event.with(self.id, parcel));
             }
             Output::Event(event) => self.observe(event, ctx),
+            Output::Send { .. } | Output::ReadBlock { .. } | Output::WriteBlock { .. } => {}
         }
     }
 
@@ -278,9 +292,9 @@ impl Host {
         self.feed(Input::PieceVerified { piece, ok }, ctx);
     }
 
-    fn observe(&mut self, event: PeerEvent, ctx: &mut Context<'_>) {
-        ctx.tally.observe(&event);
-        match event {
+    fn observe(&mut self, event: &PeerEvent, ctx: &mut Context<'_>) {
+        ctx.tally.observe(event);
+        match *event {
             PeerEvent::Completed => {
                 self.facts.completed = Some(ctx.now);
                 self.plan_leave(ctx);
@@ -306,7 +320,7 @@ impl Host {
     /// Leaves if it seeds and has given back what it was to give.
     fn leave_at_ratio(&mut self, ctx: &mut Context<'_>) {
         let Leave::AtRatio(ratio) = ctx.shared.spec.groups[self.group as usize].leave else { return };
-        let Some(actor) = &self.actor else { return };
+        let Some(actor) = self.actor.get() else { return };
         let sent = actor.peer.stats().uploaded + self.past().uploaded + self.cut;
         let given = sent as f64 / ctx.shared.layout.total() as f64;
         if actor.peer.is_complete() && given >= ratio {
@@ -322,7 +336,7 @@ impl Host {
     }
 
     fn on_leave(&mut self, only_if_incomplete: bool, ctx: &mut Context<'_>) {
-        let Some(actor) = &self.actor else { return };
+        let Some(actor) = self.actor.get() else { return };
         if only_if_incomplete && actor.peer.is_complete() {
             return;
         }
@@ -352,7 +366,7 @@ impl Host {
         if time == self.timer_at {
             self.timer_at = u64::MAX;
         }
-        let due = self.actor.as_ref().and_then(|actor| actor.poll_timeout());
+        let due = self.actor.get().and_then(|actor| actor.poll_timeout());
         if due.is_some_and(|deadline| deadline.at.as_nanos() <= ctx.now) {
             self.feed(Input::Timeout, ctx);
         }
@@ -360,7 +374,7 @@ impl Host {
 
     /// Sees to it that a timer event comes no later than the peer's deadline.
     fn arm(&mut self, ctx: &mut Context<'_>) {
-        let Some(deadline) = self.actor.as_ref().and_then(|actor| actor.poll_timeout()) else { return };
+        let Some(deadline) = self.actor.get().and_then(|actor| actor.poll_timeout()) else { return };
         let at = deadline.at.as_nanos().max(ctx.now);
         if at < self.timer_at {
             self.timer_at = at;

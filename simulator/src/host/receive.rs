@@ -29,8 +29,8 @@ impl Host {
         let latency = ctx.shared.latency(self.id, event.src);
         let way = ctx.shared.way(self.id, event.src, ctx.now);
         let timeout = DIAL_TIMEOUT.as_nanos() as u64;
-        if self.actor.is_none() || !self.reachable || way > timeout {
-            let wait = match self.actor {
+        if self.actor.get().is_none() || !self.reachable || way > timeout {
+            let wait = match self.actor.get() {
                 Some(_) => timeout,
                 None => way.min(timeout),
             };
@@ -60,7 +60,7 @@ impl Host {
 
     pub(super) fn on_answer(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
-        let alive = self.actor.is_some();
+        let alive = self.actor.get().is_some();
         let link = self.links.get(handle).filter(|link| link.state == State::Dialing);
         let Some(link) = link.filter(|_| alive) else {
             // We have left in the meantime: the end that accepted must hear of it.
@@ -89,7 +89,7 @@ impl Host {
     pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
         let parcel = &ctx.parcels[event.arg];
-        let passed = self.downlink.pass(parcel.first, ctx.now, parcel.size());
+        let passed = self.downlink.pass(parcel.first(), ctx.now, parcel.size().bytes());
         if passed <= ctx.now {
             return self.deliver(handle, event.arg, ctx);
         }
@@ -101,22 +101,21 @@ impl Host {
 
     pub(super) fn deliver(&mut self, handle: Handle, parcel: u32, ctx: &mut Context<'_>) {
         let parcel = ctx.parcels.take(parcel);
-        let open =
-            self.actor.is_some() && self.links.get(handle).is_some_and(|link| link.state == State::Open);
-        ctx.tally.arrived(parcel.payload(), open);
+        let open = self.actor.get().is_some()
+            && self.links.get(handle).is_some_and(|link| link.state == State::Open);
+        ctx.tally.arrived(parcel.size().payload(), open);
         if !open {
             return;
         }
         let conn = ConnId(handle.slot());
         match parcel.content {
-            Content::Handshake(handshake) => self.feed(Input::Handshake { conn, handshake: *handshake }, ctx),
             Content::Bytes(bytes) => {
                 for slice in bytes.chunks(SEGMENT) {
                     self.decode(handle, slice, ctx);
                 }
             }
-            other => match other.into_message() {
-                Some(message) => self.receive(handle, message, ctx),
+            other => match other.into_input(conn) {
+                Some(input) => self.receive(handle, input, ctx),
                 None => debug_assert!(false, "an empty parcel was on its way"),
             },
         }
@@ -133,23 +132,26 @@ impl Host {
                 Ok(Some(Decoded::Handshake(handshake))) => {
                     self.feed(Input::Handshake { conn, handshake }, ctx)
                 }
-                Ok(Some(Decoded::Message(message))) => self.receive(handle, message, ctx),
+                Ok(Some(Decoded::Message(message))) => {
+                    self.receive(handle, Input::Message { conn, message }, ctx)
+                }
                 Ok(None) => return,
                 Err(error) => return self.feed(Input::Malformed { conn, error }, ctx),
             }
         }
     }
 
-    fn receive(&mut self, handle: Handle, message: Message, ctx: &mut Context<'_>) {
+    #[inline(always)]
+    fn receive(&mut self, handle: Handle, input: Input, ctx: &mut Context<'_>) {
         if ctx.shared.checks
-            && let Message::Piece { piece, begin, .. } = &message
+            && let Input::Message { message: Message::Piece { piece, begin, .. }, .. } = &input
             && let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut())
         {
             let count = asked.entry((*piece, *begin)).or_default();
             assert!(*count > 0, "host {} received a block it never requested: {piece}+{begin}", self.id);
             *count -= 1;
         }
-        self.feed(Input::Message { conn: ConnId(handle.slot()), message }, ctx);
+        self.feed(input, ctx);
     }
 
     /// The other end has closed. That stands behind all it has sent, as TCP's FIN does: what waits for the

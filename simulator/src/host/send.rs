@@ -10,7 +10,7 @@ use engine::wire::{Handshake, Message, encoder};
 use crate::context::Context;
 use crate::network::flow::Departure;
 use crate::network::uplink::Sender;
-use crate::parcel::{Content, NONE, Parcels};
+use crate::parcel::{Content, NONE, Parcels, Size};
 use crate::queue::{Class, Event};
 
 use super::link::{Handle, Links, NewLink, State};
@@ -54,50 +54,48 @@ impl Host {
         }
     }
 
-    pub(super) fn queue_handshake(&mut self, conn: ConnId, handshake: Handshake, ctx: &mut Context<'_>) {
+    pub(super) fn queue_handshake(&mut self, conn: ConnId, handshake: &Handshake, ctx: &mut Context<'_>) {
         let content = match ctx.shared.content {
             Some(_) => Content::bytes(handshake.to_bytes().to_vec()),
-            None => Content::Handshake(Box::new(handshake)),
+            None => Content::Handshake(Box::new(*handshake)),
         };
-        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32, false);
+        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32);
         self.uplink.enqueue(conn.0, parcel, ctx.parcels);
     }
 
-    pub(super) fn queue_message(&mut self, conn: ConnId, message: Message, ctx: &mut Context<'_>) {
-        let size = message.wire_length();
-        let block = match &message {
+    pub(super) fn queue_message(&mut self, conn: ConnId, message: &Message, ctx: &mut Context<'_>) {
+        let bytes = message.wire_length();
+        let size = match message {
             Message::Piece { piece, data, .. } => {
                 if ctx.shared.checks {
                     let piece = ctx.shared.layout.piece(*piece);
-                    let have = self
-                        .actor
-                        .as_ref()
-                        .zip(piece)
-                        .is_some_and(|(actor, p)| actor.peer.have().contains(p));
+                    let have =
+                        self.actor.get().zip(piece).is_some_and(|(actor, p)| actor.peer.have().contains(p));
                     assert!(have, "host {} sends a piece it lacks: {piece:?}", self.id);
                 }
-                !data.is_empty()
+                if data.is_empty() { Size::of(bytes) } else { Size::of_block(bytes) }
             }
             Message::Request(raw) if ctx.shared.checks => {
                 let handle = self.links.handle_of(conn.0);
                 if let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut()) {
                     *asked.entry((raw.piece, raw.begin)).or_default() += 1;
                 }
-                false
+                Size::of(bytes)
             }
-            _ => false,
+            _ => Size::of(bytes),
         };
-        ctx.tally.sent_message(&message);
-        let content = match ctx.shared.content {
+        ctx.tally.sent_message(message);
+        let parcel = match ctx.shared.content {
             Some(_) => {
-                let mut bytes = Vec::with_capacity(size as usize);
-                encoder::encode(&message, &mut bytes);
-                debug_assert_eq!(bytes.len(), size as usize, "the length charged is the length sent");
-                Content::bytes(bytes)
+                let mut encoded = Vec::with_capacity(bytes as usize);
+                encoder::encode(message, &mut encoded);
+                debug_assert_eq!(encoded.len(), bytes as usize, "the length charged is the length sent");
+                let parcel = ctx.parcels.place(size);
+                ctx.parcels[parcel].content = Content::bytes(encoded);
+                parcel
             }
-            None => Content::of(message),
+            None => ctx.parcels.insert_message(message, size),
         };
-        let parcel = ctx.parcels.insert(content, size, block);
         self.uplink.enqueue(conn.0, parcel, ctx.parcels);
     }
 
@@ -142,13 +140,14 @@ struct Service<'a, 'b> {
 }
 
 impl Sender for Service<'_, '_> {
-    fn send(&mut self, lane: u32, parcel: u32, start: u64, finish: u64) -> u64 {
+    #[inline]
+    fn send(&mut self, lane: u32, parcel: u32, size: Size, start: u64, finish: u64) -> u64 {
         let handle = self.links.handle_of(lane);
         let Some(link) = self.links.get(handle) else {
             debug_assert!(false, "a closed connection has nothing queued");
             return 0;
         };
-        let (size, payload) = (self.ctx.parcels[parcel].size(), self.ctx.parcels[parcel].payload());
+        let (size, payload) = (size.bytes(), size.payload());
         let Departure { last: depart, ready_at } = match &self.ctx.shared.cap {
             Some(cap) => link.flow.depart(cap, link.rtt(), start, finish, size),
             None => Departure { last: finish, ready_at: 0 },
@@ -157,7 +156,7 @@ impl Sender for Service<'_, '_> {
         let delay = link.latency + extra + self.ctx.shared.jitter(self.rng);
         let arrival = (depart + delay).max(link.last_arrival);
         link.last_arrival = arrival;
-        self.ctx.parcels[parcel].first = arrival - (finish - start).min(arrival);
+        self.ctx.parcels[parcel].send(arrival - (finish - start).min(arrival));
         let number = link.next_number();
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
         self.ctx.post(event.with(link.remote_handle.0, parcel));
@@ -170,6 +169,12 @@ impl Sender for Service<'_, '_> {
 
     fn park(&mut self, lane: u32, at: u64) {
         self.ctx.queue.push(Event::new(at, self.id, Class::FlowReady, lane, 0, self.id));
+    }
+
+    #[inline]
+    fn expect(&self, lane: u32, parcel: u32) {
+        self.links.prefetch(lane);
+        self.ctx.parcels.prefetch(parcel);
     }
 
     fn parcels(&mut self) -> &mut Parcels {

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use crate::parcel::{NONE, Parcel, Parcels};
+use crate::parcel::{NONE, Parcels, Size};
 
 use super::downlink::serialisation;
 
@@ -17,6 +17,9 @@ use super::downlink::serialisation;
 const QUANTUM: u32 = 16 * 1024 + 13;
 /// Parcels up to this size are small, unless they carry a block: they fit one packet.
 const SMALL: u32 = 1400;
+
+/// Turns at the link that are looked at before they come.
+const AHEAD: usize = 4;
 
 /// Where a lane waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,11 +33,13 @@ enum Place {
     Parked,
 }
 
-/// The queue of one connection.
+/// The queue of one connection: half a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Lane {
     head: u32,
     tail: u32,
+    /// The size of the first parcel, if there is one: that parcel itself is far away.
+    size: Size,
     deficit: u32,
     place: Place,
     ready_at: u64,
@@ -42,7 +47,7 @@ struct Lane {
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { head: NONE, tail: NONE, deficit: 0, place: Place::Idle, ready_at: 0 }
+        Self { head: NONE, tail: NONE, size: Size::of(0), deficit: 0, place: Place::Idle, ready_at: 0 }
     }
 }
 
@@ -58,16 +63,20 @@ pub(crate) struct Uplink {
 
 /// What a service asks of the host.
 pub(crate) trait Sender {
-    /// The parcel goes into the link from `start` to `finish`. Returns when the connection may send again.
-    fn send(&mut self, lane: u32, parcel: u32, start: u64, finish: u64) -> u64;
+    /// The parcel, of this size, goes into the link from `start` to `finish`. Returns when the connection may send again.
+    fn send(&mut self, lane: u32, parcel: u32, size: Size, start: u64, finish: u64) -> u64;
     /// The connection may not send before `at`: [`Uplink::resume`] is to be called then.
     fn park(&mut self, lane: u32, at: u64);
+    /// A connection may be next to send this parcel: what that needs may be asked for.
+    fn expect(&self, lane: u32, parcel: u32) {
+        let _ = (lane, parcel);
+    }
     /// The parcels.
     fn parcels(&mut self) -> &mut Parcels;
 }
 
-fn is_small(parcel: &Parcel) -> bool {
-    parcel.size() <= SMALL && parcel.payload() == 0
+fn is_small(size: Size) -> bool {
+    size.bytes() <= SMALL && size.payload() == 0
 }
 
 impl Uplink {
@@ -81,16 +90,23 @@ impl Uplink {
         !self.busy && (!self.express.is_empty() || !self.round.is_empty())
     }
 
+    /// Asks for the memory that says whose turn is next.
+    #[inline]
+    pub fn prefetch_next(&self) {
+        self.express.front().into_iter().chain(self.round.front()).for_each(prefetch::value);
+    }
+
     /// Asks for the memory of a connection's queue.
     #[inline]
     pub fn prefetch(&self, lane: u32) {
         prefetch::element(&self.lanes, lane as usize);
     }
 
-    /// The connection whose turn is next, as far as that is known.
+    /// The connections whose turns are next, as far as that is known.
     #[inline]
-    pub fn next(&self) -> Option<u32> {
-        self.express.front().or(self.round.front()).copied()
+    pub fn next(&self) -> impl Iterator<Item = u32> {
+        let express = self.express.iter().take(AHEAD + 1);
+        express.chain(self.round.front()).copied()
     }
 
     /// The first parcel that a connection has queued.
@@ -106,15 +122,16 @@ impl Uplink {
             self.lanes.resize_with(lane as usize + 1, Lane::default);
         }
         let state = &mut self.lanes[lane as usize];
+        let size = parcels[parcel].size();
         if state.head == NONE {
-            state.head = parcel;
+            (state.head, state.size) = (parcel, size);
         } else {
-            parcels[state.tail].next = parcel;
+            parcels[state.tail].link(parcel, size);
         }
         state.tail = parcel;
         if state.place == Place::Idle {
             state.place = Place::Listed;
-            if is_small(&parcels[parcel]) {
+            if is_small(size) {
                 self.express.push_back(lane);
             } else {
                 self.round.push_back(lane);
@@ -158,9 +175,11 @@ impl Uplink {
         let mut time = now;
         loop {
             if let Some(lane) = self.express.pop_front() {
+                if let Some(&next) = self.express.get(AHEAD) {
+                    host.expect(next, self.first_of(next));
+                }
                 if self.admit(lane, time, host) {
-                    while self.head(lane, host).is_some_and(|(_, small)| small)
-                        && self.lanes[lane as usize].ready_at <= time
+                    while self.head(lane).is_some_and(is_small) && self.lanes[lane as usize].ready_at <= time
                     {
                         time = self.transmit(lane, time, host);
                     }
@@ -172,10 +191,11 @@ impl Uplink {
             if !self.admit(lane, time, host) {
                 continue;
             }
-            let Some((size, small)) = self.head(lane, host) else {
+            let Some(first) = self.head(lane) else {
                 self.requeue(lane, false);
                 continue;
             };
+            let size = first.bytes();
             let state = &mut self.lanes[lane as usize];
             if state.deficit < size {
                 state.deficit += QUANTUM;
@@ -186,11 +206,10 @@ impl Uplink {
             }
             state.deficit -= size;
             time = self.transmit(lane, time, host);
-            let next = self.head(lane, host);
-            let state = &self.lanes[lane as usize];
-            let goes_on = next.is_some_and(|(next, _)| state.deficit >= next);
+            let deficit = self.lanes[lane as usize].deficit;
+            let goes_on = self.head(lane).is_some_and(|next| deficit >= next.bytes());
             self.requeue(lane, goes_on);
-            if !small {
+            if !is_small(first) {
                 break;
             }
         }
@@ -210,28 +229,21 @@ impl Uplink {
         false
     }
 
-    /// The size of a lane's first parcel, and whether it is small.
-    fn head(&self, lane: u32, host: &mut impl Sender) -> Option<(u32, bool)> {
-        let head = self.lanes[lane as usize].head;
-        (head != NONE).then(|| {
-            let parcel = &host.parcels()[head];
-            (parcel.size(), is_small(parcel))
-        })
+    /// The size of a lane's first parcel.
+    fn head(&self, lane: u32) -> Option<Size> {
+        let state = &self.lanes[lane as usize];
+        (state.head != NONE).then_some(state.size)
     }
 
     fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
         let state = &mut self.lanes[lane as usize];
-        let parcel = state.head;
-        let (size, next) = {
-            let parcel = &mut host.parcels()[parcel];
-            (parcel.size(), std::mem::replace(&mut parcel.next, NONE))
-        };
-        state.head = next;
-        if next == NONE {
+        let (parcel, size) = (state.head, state.size);
+        (state.head, state.size) = host.parcels()[parcel].unlink();
+        if state.head == NONE {
             state.tail = NONE;
         }
-        let finish = start + serialisation(size, self.rate);
-        state.ready_at = host.send(lane, parcel, start, finish);
+        let finish = start + serialisation(size.bytes(), self.rate);
+        state.ready_at = host.send(lane, parcel, size, start, finish);
         finish
     }
 

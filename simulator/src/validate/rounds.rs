@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::network::downlink::Downlink;
 use crate::network::uplink::{Sender, Uplink};
-use crate::parcel::{Content, Parcels};
+use crate::parcel::{Parcels, Size};
 use crate::spec::{Group, Latency, Network, Spec, Transport};
 
 /// Bytes of a part: one block, so that the engine can trade parts.
@@ -48,7 +48,7 @@ struct Out<'a> {
 }
 
 impl Sender for Out<'_> {
-    fn send(&mut self, _lane: u32, parcel: u32, _start: u64, finish: u64) -> u64 {
+    fn send(&mut self, _lane: u32, parcel: u32, _size: Size, _start: u64, finish: u64) -> u64 {
         self.parcels.take(parcel);
         self.finish = finish;
         0
@@ -94,7 +94,7 @@ pub fn hypercube(dimensions: u32, parts: u32, latency: Duration) -> f64 {
             .collect();
         for (from, to, part, start) in plan {
             let sender = &mut nodes[from];
-            let parcel = parcels.insert(Content::Empty, PART, true);
+            let parcel = parcels.place(Size::of_block(PART));
             sender.uplink.enqueue(dimension, parcel, &mut parcels);
             let mut out = Out { parcels: &mut parcels, finish: start };
             let end = sender.uplink.serve(start, &mut out);
