@@ -6,10 +6,11 @@ use engine::rng::{Rng, below};
 use engine::wire::Message;
 use engine::{BLOCK, Seed};
 
+use crate::event::{Class, Event};
 use crate::network::uplink::{Sender, Uplink};
 use crate::parcel::{Parcels, Size};
 use crate::partition::Partition;
-use crate::queue::{Class, Event, Queue, Slots};
+use crate::queue::{Queue, Slots};
 
 /// How long after an event what it causes is due, in microseconds from and to, and how many of 1,000 are in there:
 /// counted in a run of `swarm-scaling` with 1,000 leechers of 16 MiB, which put 8.2 million events into the queue.

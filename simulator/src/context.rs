@@ -11,6 +11,7 @@ use engine::rng::{self, Rng};
 use engine::wire::{Message, PeerId};
 use engine::{Bitfield, Layout, Peer, Seed};
 
+use crate::event::Event;
 use crate::faults::Plan;
 use crate::host::Host;
 use crate::host::actor::Actor;
@@ -19,7 +20,7 @@ use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::parcel::Parcels;
 use crate::population;
-use crate::queue::{Event, Queue, Slots};
+use crate::queue::{Queue, Slots};
 use crate::shard::Outbox;
 use crate::spec::Spec;
 use crate::watch::Tap;

@@ -5,8 +5,9 @@
 use engine::Seed;
 use engine::rng::{Rng, below};
 
+use crate::event::{Class, Event};
 use crate::partition::Partition;
-use crate::queue::{Class, Event, Queue, Slots};
+use crate::queue::{Queue, Slots};
 
 /// A host's two lines.
 type HostRecord = [u64; 16];

@@ -7,6 +7,7 @@
 pub mod bench;
 mod context;
 mod digest;
+mod event;
 pub mod faults;
 pub mod floor;
 mod host;

@@ -20,138 +20,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
+use crate::event::Event;
 use crate::partition::Partition;
-
-/// What kind of event; its number is its rank among events of one moment and one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Class {
-    /// A peer joins.
-    Join,
-    /// Somebody dials.
-    Dial,
-    /// A dial is answered.
-    Answer,
-    /// The last byte of a parcel reaches the receiver's downlink.
-    Arrive,
-    /// A parcel has passed the downlink.
-    Deliver,
-    /// The uplink has sent what it was given.
-    LinkFree,
-    /// The transport lets a connection send again.
-    FlowReady,
-    /// The other end has closed.
-    Closed,
-    /// A piece is hashed.
-    Hashed,
-    /// An announce reaches the tracker.
-    Announce,
-    /// The tracker's reply reaches the peer.
-    Reply,
-    /// The peer's own deadline.
-    Timer,
-    /// The peer leaves.
-    Leave,
-    /// A fault befalls the peer.
-    Fault,
-    /// A slow disk has read a block.
-    Disk,
-}
-
-const CLASSES: [Class; 15] = [
-    Class::Join,
-    Class::Dial,
-    Class::Answer,
-    Class::Arrive,
-    Class::Deliver,
-    Class::LinkFree,
-    Class::FlowReady,
-    Class::Closed,
-    Class::Hashed,
-    Class::Announce,
-    Class::Reply,
-    Class::Timer,
-    Class::Leave,
-    Class::Fault,
-    Class::Disk,
-];
-
-/// Something that happens to `dst` at `time`. 32 bytes, plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Nanoseconds of simulated time.
-    pub time: u64,
-    /// The host that caused it.
-    pub src: u32,
-    /// Class in the upper 8 bits, the source's connection in the lower 24.
-    class_conn: u32,
-    /// Number within the source's connection.
-    pub number: u32,
-    /// The host it happens to.
-    pub dst: u32,
-    /// The receiver's connection, or whatever the class says.
-    pub to: u32,
-    /// A parcel, or whatever the class says.
-    pub arg: u32,
-}
-
-impl Event {
-    /// The most connections of one host: 2²⁴.
-    pub const MAX_CONN: u32 = 1 << 24;
-
-    /// No event: what an empty place holds.
-    const NEVER: Self = Self { time: u64::MAX, src: 0, class_conn: 0, number: 0, dst: 0, to: 0, arg: 0 };
-
-    #[inline(always)]
-    pub fn new(time: u64, src: u32, class: Class, conn: u32, number: u32, dst: u32) -> Self {
-        debug_assert!(conn < Self::MAX_CONN);
-        Self { time, src, class_conn: (class as u32) << 24 | conn, number, dst, to: 0, arg: 0 }
-    }
-
-    #[inline(always)]
-    pub fn with(self, to: u32, arg: u32) -> Self {
-        Self { to, arg, ..self }
-    }
-
-    /// Its fields in words, which a call takes in registers.
-    #[inline(always)]
-    pub fn words(self) -> (u64, u64, u64, u64) {
-        let two = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-        (self.time, two(self.src, self.class_conn), two(self.number, self.dst), two(self.to, self.arg))
-    }
-
-    /// What [`words`](Self::words) made.
-    pub fn of_words((time, cause, whom, what): (u64, u64, u64, u64)) -> Self {
-        let two = |word: u64| ((word >> 32) as u32, word as u32);
-        let ((src, class_conn), (number, dst), (to, arg)) = (two(cause), two(whom), two(what));
-        Self { time, src, class_conn, number, dst, to, arg }
-    }
-
-    pub fn class(&self) -> Class {
-        CLASSES[(self.class_conn >> 24) as usize]
-    }
-
-    /// The source's connection.
-    pub fn conn(&self) -> u32 {
-        self.class_conn & (Self::MAX_CONN - 1)
-    }
-
-    fn key(&self) -> (u64, u64, u32) {
-        (self.time, u64::from(self.src) << 32 | u64::from(self.class_conn), self.number)
-    }
-}
-
-impl PartialOrd for Event {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Event {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
-}
 
 /// Buckets in the wheel.
 const BUCKETS: usize = 1024;
@@ -533,13 +403,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{CLASSES, Class};
     use proptest::collection::vec;
     use proptest::prelude::*;
-
-    #[test]
-    fn an_event_is_half_a_cache_line() {
-        assert_eq!(std::mem::size_of::<Event>(), 32);
-    }
 
     fn event(time: u64, src: u32, class: u8, conn: u32, number: u32) -> Event {
         Event::new(time, src, CLASSES[class as usize % CLASSES.len()], conn, number, 0)
@@ -585,6 +451,27 @@ mod tests {
             }
             // No more than a sixteenth of it is given away.
             assert!(slots.end_of(0) * 16 >= latency * 15, "{latency}");
+        }
+    }
+
+    #[test]
+    fn the_wheel_reaches_no_further_than_the_slot_that_may_be_cut() {
+        for far in BUCKETS as u64 - 3..BUCKETS as u64 + 4 {
+            let slots = Slots::new(1_000_000);
+            let mut queue = Queue::new(Partition::new(1, 1), 1, slots);
+            let at = |time: u64| event(time, 0, 0, 0, 0);
+            let start = slots.start(5);
+            let (first, second) = (at(start), at(start + 500_000));
+            let (third, last) = (at(slots.start(6)), at(slots.start(5 + far)));
+            queue.push(first);
+            queue.push(second);
+            queue.push(third);
+            assert_eq!(queue.pop_before(start + 1), Some(first));
+            // The slot is under way, and the limit cuts it.
+            queue.push(last);
+            assert_eq!(queue.pop_before(start + 1), None);
+            let rest: Vec<Event> = std::iter::from_fn(|| queue.pop_before(u64::MAX)).collect();
+            assert_eq!(rest, [second, third, last], "{far} slots on");
         }
     }
 
@@ -637,6 +524,15 @@ mod tests {
             prop_assert!(first.is_none_or(|first| first >= limit), "nothing is left behind");
             prop_assert!(queue.next().is_none_or(|next| first.is_some_and(|first| next <= first)));
             prop_assert_eq!(queue.next().is_none(), first.is_none());
+            // Between two limits anything may be put in that is due later, in a slot that was cut too: groups that are let
+            // in, and what other shards have sent.
+            if step % 2 == 0 {
+                number += 1;
+                let time = limit + step % 7_000_000;
+                let late = Event::new(time, 1, Class::Join, 0, number, host(*step as u32 % HOSTS));
+                queue.push(late);
+                model.entry(late.dst).or_default().insert(late);
+            }
         }
         Ok(())
     }

@@ -10,12 +10,13 @@ use engine::rng::Rng;
 use engine::tracker::{AnnounceRequest, Tracker};
 
 use crate::context::{Context, Shared, Tally};
+use crate::event::{Class, Event};
 use crate::faults::Trouble;
 use crate::host::Host;
 use crate::host::ahead::Plan;
 use crate::parcel::{Content, NONE, Parcel, Parcels};
 use crate::partition::Partition;
-use crate::queue::{Class, Event, Queue};
+use crate::queue::Queue;
 use crate::watch::Tap;
 
 /// So many hosts stay in the caches by themselves: nothing is to be asked for (in turns at 100 no difference was seen

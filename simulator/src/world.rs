@@ -8,11 +8,11 @@ use engine::wire::InfoHash;
 use engine::{Layout, Seed, Torrent};
 
 use crate::context::{Shared, Tally, nanos};
+use crate::event::{Class, Event};
 use crate::host::storage::{Content, Stack};
 use crate::host::{Facts, Host};
 use crate::partition::Partition;
 use crate::population;
-use crate::queue::{Class, Event};
 use crate::run::Options;
 use crate::shard::Shard;
 use crate::spec::{Arrival, Spec, Until};

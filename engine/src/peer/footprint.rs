@@ -11,7 +11,6 @@ use crate::ids::ConnId;
 
 use super::Peer;
 use super::membership::Candidate;
-use super::seam::Output;
 
 /// Bytes on the heap, by what they are for. Left out are the policies, whose state is some bytes a connection, and what
 /// is shared: the metadata's bytes and the configuration.
@@ -69,7 +68,10 @@ impl Peer {
             pieces: self.pieces.footprint(),
             addresses: of_queue::<Candidate>(&self.candidates) + dialling + boxed + told,
             remotes: self.remotes.footprint(),
-            outputs: self.outputs.as_deref().map_or(0, of_queue::<Output>),
+            outputs: self
+                .outputs
+                .as_deref()
+                .map_or(0, |outputs| size_of_val(outputs) as u64 + of_queue(outputs)),
         }
     }
 }

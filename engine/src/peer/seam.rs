@@ -17,7 +17,7 @@ use crate::wire::{Handshake, Message, WireError};
 
 /// What happened, told by the driver.
 #[derive(Clone, Debug)]
-#[repr(u32)] // As wide as what stands beside it: see `simulator/src/parcel.rs`.
+#[repr(u32)] // As wide as the fields: what is narrower is moved in pieces that overlap, and the processor waits for each.
 pub enum Input {
     /// Join the swarm: announce, begin to connect.
     Start,
@@ -107,7 +107,7 @@ pub enum Input {
 
 /// What to do, told to the driver.
 #[derive(Clone, Debug)]
-#[repr(u32)] // As wide as what stands beside it: see `simulator/src/parcel.rs`.
+#[repr(u32)] // As wide as the fields: what is narrower is moved in pieces that overlap, and the processor waits for each.
 pub enum Output {
     /// Dial; answer with [`Input::Connected`] or [`Input::ConnectFailed`].
     Connect {

@@ -22,7 +22,7 @@ impl From<crate::layout::BlockRef> for RawBlock {
 
 /// One message after the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[repr(u32)] // As wide as what stands beside it: see `simulator/src/parcel.rs`.
+#[repr(u32)] // As wide as the fields: what is narrower is moved in pieces that overlap, and the processor waits for each.
 pub enum Message {
     /// Length 0: nothing but a sign of life (BEP 3).
     KeepAlive,

@@ -6,8 +6,8 @@ use std::mem::offset_of;
 use engine::peer::About;
 use engine::{ConnId, Peer};
 
+use crate::event::{Class, Event};
 use crate::parcel::Parcels;
-use crate::queue::{Class, Event};
 
 use super::Host;
 use super::actor::Actor;

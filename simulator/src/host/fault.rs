@@ -5,9 +5,9 @@ use engine::peer::{Input, Stats};
 use engine::{Bitfield, BlockRef, ConnId, PieceIndex};
 
 use crate::context::{Context, nanos};
+use crate::event::{Class, Event};
 use crate::faults::{Read, What};
 use crate::parcel::Content;
-use crate::queue::{Class, Event};
 
 use super::Host;
 use super::link::State;

@@ -17,11 +17,11 @@ use engine::{ConnId, Instant};
 
 use crate::context::Context;
 use crate::digest::HostDigest;
+use crate::event::{Class, Event};
 use crate::faults::Trouble;
 use crate::network::downlink::Downlink;
 use crate::network::uplink::Uplink;
 use crate::parcel::Content;
-use crate::queue::{Class, Event};
 use crate::spec::Leave;
 use actor::{Actor, Seat};
 use link::{Handle, Links};

@@ -9,8 +9,8 @@ use engine::wire::Message;
 use engine::wire::decoder::Decoded;
 
 use crate::context::Context;
+use crate::event::{Class, Event};
 use crate::parcel::{Content, NONE};
-use crate::queue::{Class, Event};
 
 use super::Host;
 use super::link::{Handle, NewLink, State};

@@ -8,10 +8,10 @@ use engine::wire::handshake::HANDSHAKE_LENGTH;
 use engine::wire::{Handshake, Message, encoder};
 
 use crate::context::Context;
+use crate::event::{Class, Event};
 use crate::network::flow::Departure;
 use crate::network::uplink::Sender;
 use crate::parcel::{Content, NONE, Parcels, Size};
-use crate::queue::{Class, Event};
 
 use super::link::{Handle, Links, NewLink, State};
 use super::receive::DIAL_TIMEOUT;
@@ -172,7 +172,7 @@ impl Sender for Service<'_, '_> {
     }
 
     #[inline]
-    fn expect(&self, lane: u32, parcel: u32) {
+    fn foresee(&self, lane: u32, parcel: u32) {
         self.links.prefetch(lane);
         self.ctx.parcels.prefetch(parcel);
     }

@@ -68,7 +68,7 @@ pub(crate) trait Sender {
     /// The connection may not send before `at`: [`Uplink::resume`] is to be called then.
     fn park(&mut self, lane: u32, at: u64);
     /// A connection may be next to send this parcel: what that needs may be asked for.
-    fn expect(&self, lane: u32, parcel: u32) {
+    fn foresee(&self, lane: u32, parcel: u32) {
         let _ = (lane, parcel);
     }
     /// The parcels.
@@ -176,7 +176,7 @@ impl Uplink {
         loop {
             if let Some(lane) = self.express.pop_front() {
                 if let Some(&next) = self.express.get(AHEAD) {
-                    host.expect(next, self.first_of(next));
+                    host.foresee(next, self.first_of(next));
                 }
                 if self.admit(lane, time, host) {
                     while self.head(lane).is_some_and(is_small) && self.lanes[lane as usize].ready_at <= time
