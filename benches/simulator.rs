@@ -12,9 +12,10 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use engine::rng::below;
 use engine::{BLOCK, Seed};
 use simulator::bench::{BusyUplink, Calendar};
-use simulator::network::downlink::{Downlink, serialisation};
+use simulator::network::downlink::Downlink;
 use simulator::network::flow::{Cap, Departure, Flow};
 use simulator::network::latency::between;
+use simulator::network::rate::Rate;
 use simulator::spec::{Latency, Transport};
 
 /// A block's message.
@@ -53,7 +54,7 @@ fn flow(criterion: &mut Criterion) {
                 let mut out = Departure { last: 0, ready_at: 0 };
                 for _ in 0..61 {
                     let start = out.ready_at.max(out.last);
-                    let finish = start + serialisation(SIZE, RATE);
+                    let finish = start + Rate::new(RATE).takes(SIZE);
                     out = flow.depart(black_box(&cap), 80_000_000, start, finish, SIZE);
                 }
                 out
@@ -89,7 +90,7 @@ fn downlink(criterion: &mut Criterion) {
     let mut now = 0;
     criterion.bench_function("downlink: a block", |bencher| {
         bencher.iter(|| {
-            now += serialisation(SIZE, RATE);
+            now += Rate::new(RATE).takes(SIZE);
             link.pass(black_box(now), now, SIZE)
         });
     });

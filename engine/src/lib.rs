@@ -19,6 +19,7 @@ macro_rules! planted {
 mod addr;
 pub mod bencode;
 pub mod bitfield;
+pub mod chain;
 pub mod choker;
 pub mod ids;
 pub mod layout;

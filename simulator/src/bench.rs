@@ -1,14 +1,12 @@
 //! A door for the benchmarks to parts that nobody else outside may use: each makes one turn of what it does in a run.
 //! Nothing else should come to hang on it.
 
-use bytes::Bytes;
 use engine::rng::{Rng, below};
-use engine::wire::Message;
 use engine::{BLOCK, Seed};
 
 use crate::event::{Class, Event};
+use crate::load::{Load, Size};
 use crate::network::uplink::{Sender, Uplink};
-use crate::parcel::{Parcels, Size};
 use crate::partition::Partition;
 use crate::queue::{Queue, Slots};
 
@@ -96,21 +94,16 @@ pub struct BusyUplink {
 /// What a service has sent.
 #[derive(Debug, Default)]
 struct Out {
-    parcels: Parcels,
-    sent: Vec<(u32, u32)>,
+    sent: Vec<(u32, Size)>,
 }
 
 impl Sender for Out {
-    fn send(&mut self, lane: u32, parcel: u32, _: Size, _: u64, finish: u64) -> u64 {
-        self.sent.push((lane, parcel));
+    fn send(&mut self, lane: u32, _: Load, size: Size, _: u64, finish: u64) -> u64 {
+        self.sent.push((lane, size));
         finish
     }
 
     fn park(&mut self, _: u32, _: u64) {}
-
-    fn parcels(&mut self) -> &mut Parcels {
-        &mut self.parcels
-    }
 }
 
 impl BusyUplink {
@@ -124,9 +117,7 @@ impl BusyUplink {
     }
 
     fn queue_block(&mut self, lane: u32) {
-        let message = Message::Piece { piece: 0, begin: 0, data: Bytes::new() };
-        let parcel = self.out.parcels.insert_message(&message, Size::of_block(BLOCK + 13));
-        self.link.enqueue(lane, parcel, &mut self.out.parcels);
+        self.link.enqueue(lane, Load::of_parcel(0), Size::of_block(BLOCK + 13));
     }
 
     /// Queues four HAVEs, each on another connection, and makes services until a block has gone, and its connection has the
@@ -134,14 +125,13 @@ impl BusyUplink {
     pub fn block(&mut self) -> u64 {
         for _ in 0..SMALL {
             self.small = (self.small + 1) % self.connections;
-            let parcel = self.out.parcels.insert_message(&Message::Have(0), Size::of(9));
-            self.link.enqueue(self.small, parcel, &mut self.out.parcels);
+            self.link.enqueue(self.small, Load::of_parcel(1), Size::of(9));
         }
         self.link.free();
         let Some(end) = self.link.serve(self.now, &mut self.out) else { return self.now };
         self.now = end;
-        for (lane, parcel) in std::mem::take(&mut self.out.sent) {
-            if self.out.parcels.take(parcel).size().payload() > 0 {
+        for (lane, size) in std::mem::take(&mut self.out.sent) {
+            if size.payload() > 0 {
                 self.queue_block(lane);
             }
         }

@@ -16,8 +16,10 @@ use crate::faults::Plan;
 use crate::host::Host;
 use crate::host::actor::Actor;
 use crate::host::storage::Content;
+use crate::load::Notation;
 use crate::network::flow::Cap;
 use crate::network::latency;
+use crate::network::rate::Rate;
 use crate::parcel::Parcels;
 use crate::population;
 use crate::queue::{Queue, Slots};
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub spec: Arc<Spec>,
     pub layout: Layout,
     pub torrent: Torrent,
+    /// How the message stack writes messages down.
+    pub notation: Notation,
     pub seed: Seed,
     latency_seed: Seed,
     pub cap: Option<Cap>,
@@ -45,6 +49,8 @@ pub(crate) struct Shared {
     configs: Vec<Arc<PeerConfig>>,
     policies: Vec<Policy>,
     pub checks: bool,
+    /// Of each group.
+    uplinks: Vec<Rate>,
     /// The group of each host.
     pub group_of: Vec<u32>,
     /// What goes wrong, if anything.
@@ -70,12 +76,14 @@ impl Shared {
         let tracker_latency = nanos(spec.tracker.latency.max(latency::MIN_LATENCY));
         Self {
             layout: torrent.layout,
+            notation: Notation::new(&torrent.layout),
             torrent,
             seed,
             latency_seed: seed.derive("latency", 0),
             cap: Cap::of(spec.network.transport),
             content,
             tracker: group_of.len() as u32,
+            uplinks: spec.groups.iter().map(|group| Rate::new(group.up)).collect(),
             faults: Plan::new(&spec, seed, &group_of),
             group_of,
             tracker_latency,
@@ -100,6 +108,12 @@ impl Shared {
     /// One-way delay of what host `a` sends to host `b` at `now`: the usual one, and what faults add.
     pub fn way(&self, a: u32, b: u32, now: u64) -> u64 {
         self.latency(a, b).saturating_add(self.extra(a, b, now))
+    }
+
+    /// The rate of a host's uplink.
+    #[inline]
+    pub fn uplink_of(&self, host: u32) -> Rate {
+        self.uplinks[self.group_of[host as usize] as usize]
     }
 
     /// What faults add to the one-way delay.

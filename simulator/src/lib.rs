@@ -11,6 +11,7 @@ mod event;
 pub mod faults;
 pub mod floor;
 mod host;
+mod load;
 pub mod network;
 mod parcel;
 mod partition;

@@ -230,6 +230,21 @@ impl Queue {
         End(at << End::BITS)
     }
 
+    /// All that is in it, in no order.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        let chunks = self.wheel.iter().flat_map(|end| {
+            let last = self.chunks.get(end.chunk() as usize).map(|chunk| (chunk, end.len()));
+            std::iter::successors(last, |(chunk, _)| {
+                self.chunks.get(chunk.next as usize).map(|before| (before, CHUNK))
+            })
+        });
+        let near = chunks.flat_map(|(chunk, len)| &chunk.events[..len]);
+        let turns = self.turn.checked_sub(1).map_or(0, |last| self.turns[last].1 as usize);
+        let dealt = self.turns.last().map_or(0, |(_, end)| *end as usize);
+        let heaps = self.far.iter().chain(&self.late).map(|Reverse(event)| event);
+        near.chain(&self.dealt[turns..dealt]).chain(&self.current).chain(heaps)
+    }
+
     /// A time that no event is before, and some event in the same slot.
     pub fn next(&self) -> Option<u64> {
         self.next_slot().map(|slot| self.slots.start(slot))

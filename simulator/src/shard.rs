@@ -14,7 +14,8 @@ use crate::event::{Class, Event};
 use crate::faults::Trouble;
 use crate::host::Host;
 use crate::host::ahead::Plan;
-use crate::parcel::{Content, NONE, Parcel, Parcels};
+use crate::load::{Load, Notation, Size};
+use crate::parcel::{Content, Parcel, Parcels};
 use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::watch::Tap;
@@ -71,8 +72,9 @@ impl Outbox {
     #[inline(never)]
     fn put(&mut self, time: u64, cause: u64, whom: u64, what: u64, parcels: &mut Parcels) {
         let event = Event::of_words((time, cause, whom, what));
-        let has_parcel = matches!(event.class(), Class::Arrive | Class::Announce | Class::Reply);
-        let parcel = (has_parcel && event.arg != NONE).then(|| parcels.take(event.arg));
+        let has_load = matches!(event.class(), Class::Arrive | Class::Announce | Class::Reply);
+        let load = has_load.then(|| Load::of_word(event.arg));
+        let parcel = load.and_then(Load::parcel).map(|parcel| parcels.take(parcel));
         self.earliest = self.earliest.min(event.time);
         self.boxes[self.partition.of(event.dst) as usize].push(Crossing { event, parcel });
     }
@@ -137,10 +139,17 @@ impl Shard {
         // In every build: an event of the past would make another run of it, and nobody would notice.
         assert!(event.time >= self.now, "no host acts on another sooner than the least latency");
         let event = match parcel {
-            Some(parcel) => event.with(event.to, self.parcels.insert_parcel(parcel)),
+            Some(parcel) => event.with(event.to, self.parcels.insert_parcel(parcel).word()),
             None => event,
         };
         self.push(event);
+    }
+
+    /// Payload that the uplinks have begun to send and that has not been delivered.
+    pub fn payload_under_way(&self) -> u64 {
+        let moves = |event: &&Event| matches!(event.class(), Class::Arrive | Class::Deliver);
+        let loads = self.queue.events().filter(moves).map(|event| Load::of_word(event.arg));
+        loads.map(|load| u64::from(load.size(&self.parcels).payload())).sum()
     }
 
     /// A time that no event to come is before, and some event in the same slot.
@@ -162,7 +171,7 @@ impl Shard {
             debug_assert!(event.time >= self.now, "nothing comes to pass in the past");
             self.tally.events += 1;
             if looks {
-                self.look_ahead();
+                self.look_ahead(shared.notation);
             }
             if event.dst == shared.tracker {
                 self.announce(&event, shared);
@@ -185,7 +194,7 @@ impl Shard {
     }
 
     /// Asks for the memory that the next hosts will touch in their turns, a step nearer with every turn.
-    fn look_ahead(&mut self) {
+    fn look_ahead(&mut self, notation: Notation) {
         let (slot, next) = self.queue.turn();
         if self.looked_at == (slot, next) {
             return;
@@ -194,15 +203,15 @@ impl Shard {
         if next == 1 {
             // Of a new slot nothing has been asked for.
             (0..4).for_each(|turn| self.ask_for_host(turn));
-            (0..3).for_each(|turn| self.ask_for_connections(turn));
-            (0..2).for_each(|turn| self.ask_for(turn, |host, plan, _| host.ask_for_traffic(plan)));
-            self.ask_for(0, |host, plan, parcels| host.ask_for_requests(plan, parcels));
+            (0..3).for_each(|turn| self.ask_for_connections(turn, notation));
+            (0..2).for_each(|turn| self.ask_for(turn, Host::ask_for_traffic));
+            self.ask_for(0, Host::ask_for_requests);
         }
         self.ask_for_host(next + 3);
-        self.ask_for_connections(next + 2);
-        self.ask_for(next + 1, |host, plan, _| host.ask_for_traffic(plan));
-        self.ask_for(next, |host, plan, parcels| host.ask_for_requests(plan, parcels));
-        self.ask_for(next - 1, |host, plan, _| host.ask_for_first(plan));
+        self.ask_for_connections(next + 2, notation);
+        self.ask_for(next + 1, Host::ask_for_traffic);
+        self.ask_for(next, Host::ask_for_requests);
+        self.ask_for(next - 1, Host::ask_for_first);
     }
 
     /// The host that has a turn, and what is known to be due there; none if it is the tracker's.
@@ -214,24 +223,24 @@ impl Shard {
 
     #[inline]
     fn ask_for_host(&self, turn: usize) {
-        if let Some((host, events)) = self.ahead(turn) {
-            host.ask_for_host(events, &self.parcels);
+        if let Some((host, _)) = self.ahead(turn) {
+            host.ask_for_host();
         }
     }
 
     #[inline]
-    fn ask_for_connections(&mut self, turn: usize) {
+    fn ask_for_connections(&mut self, turn: usize, notation: Notation) {
         let mut plan = std::mem::take(&mut self.plans[turn % PLANS]);
         if let Some((host, events)) = self.ahead(turn) {
-            host.ask_for_connections(events, &mut plan, &self.parcels);
+            host.ask_for_connections(events, &mut plan, notation);
         }
         self.plans[turn % PLANS] = plan;
     }
 
     #[inline]
-    fn ask_for(&self, turn: usize, what: impl Fn(&Host, &Plan, &Parcels)) {
+    fn ask_for(&self, turn: usize, what: impl Fn(&Host, &Plan)) {
         if let Some((host, _)) = self.ahead(turn) {
-            what(host, &self.plans[turn % PLANS], &self.parcels);
+            what(host, &self.plans[turn % PLANS]);
         }
     }
 
@@ -239,13 +248,13 @@ impl Shard {
         let Some(tracker) = &mut self.tracker else {
             return debug_assert!(false, "the tracker is in another shard");
         };
-        let Content::Bytes(query) = self.parcels.take(event.arg).content else { return };
+        let Some(query) = self.parcels.take_bytes(Load::of_word(event.arg)) else { return };
         let reply = tracker.answer(event, &query);
         let at = event.time + shared.tracker_latency;
         tracker.number = tracker.number.wrapping_add(1);
         let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
-        let parcel = self.parcels.insert(Content::bytes(reply), 0);
-        self.outbox.post(reply_event.with(event.number, parcel), &mut self.queue, &mut self.parcels);
+        let load = self.parcels.insert(Content::bytes(reply), Size::of(0));
+        self.outbox.post(reply_event.with(event.number, load.word()), &mut self.queue, &mut self.parcels);
     }
 }
 

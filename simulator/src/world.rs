@@ -202,8 +202,8 @@ impl World {
         // Counted anew and not by difference: a parcel that is still going out has not left. Nothing lies between
         // shards: at a point of the grid all has been handed over.
         let going_out: u64 = self.hosts().map(|host| host.going_out()).sum();
-        let parcels = self.shards.iter().map(|shard| shard.parcels.payload_under_way());
-        let under_way = parcels.sum::<u64>() - going_out;
+        let moving = self.shards.iter().map(|shard| shard.payload_under_way());
+        let under_way = moving.sum::<u64>() - going_out;
         assert_eq!(
             tally.payload_sent,
             tally.payload_delivered + tally.payload_lost + under_way,

@@ -1,7 +1,6 @@
 //! What is to be encoded. Keys come out sorted and single by construction, and nothing can fail.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 /// A value to encode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +42,11 @@ impl Item {
     /// Appends it to `out` as bencode.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Integer(number) => print(out, format_args!("i{number}e")),
+            Self::Integer(number) => {
+                out.push(b'i');
+                print(*number, out);
+                out.push(b'e');
+            }
             Self::String(bytes) => string(bytes, out),
             Self::List(items) => {
                 out.push(b'l');
@@ -63,11 +66,11 @@ impl Item {
 }
 
 fn string(bytes: &[u8], out: &mut Vec<u8>) {
-    print(out, format_args!("{}:", bytes.len()));
+    print(bytes.len(), out);
+    out.push(b':');
     out.extend_from_slice(bytes);
 }
 
-fn print(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
-    // A vector takes everything.
-    let _ = out.write_fmt(what);
+fn print(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }

@@ -15,8 +15,12 @@ pub struct Rotation {
     list: Vec<ConnId>,
     /// For each in `list`, its index in the facts of this decision.
     order: Vec<u32>,
-    seen: Vec<bool>,
+    /// By connection's id: the index in the facts of this decision of who has not been found in `list`; else [`NOT`].
+    index: Vec<u32>,
 }
+
+/// No index.
+const NOT: u32 = u32::MAX;
 
 impl Rotation {
     /// How much likelier a newcomer is to come first than to come at any other place: three times (BEP 3;
@@ -39,20 +43,25 @@ impl Rotation {
     /// Gets ready for a decision about `peers`: who is not among them goes, and who was never announced
     /// comes in as a newcomer.
     pub fn align(&mut self, peers: &[Facts], rng: &mut Rng) {
-        let Self { list, order, seen } = self;
-        seen.clear();
-        seen.resize(peers.len(), false);
-        order.clear();
-        list.retain(|&conn| match peers.binary_search_by_key(&conn, |f| f.conn) {
-            Ok(i) => {
-                seen[i] = true;
-                order.push(i as u32);
-                true
-            }
-            Err(_) => false,
-        });
+        let Self { list, order, index } = self;
+        index.clear();
+        index.resize(peers.last().map_or(0, |last| last.conn.index() + 1), NOT);
         for (i, facts) in peers.iter().enumerate() {
-            if !self.seen[i] {
+            index[facts.conn.index()] = i as u32;
+        }
+        order.clear();
+        list.retain(|&conn| {
+            let found = index.get_mut(conn.index()).map_or(NOT, |index| std::mem::replace(index, NOT));
+            if found != NOT {
+                order.push(found);
+            }
+            found != NOT
+        });
+        if self.list.len() == peers.len() {
+            return;
+        }
+        for (i, facts) in peers.iter().enumerate() {
+            if self.index[facts.conn.index()] != NOT {
                 let place = self.newcomer_place(rng);
                 self.list.insert(place, facts.conn);
                 self.order.insert(place, i as u32);

@@ -20,9 +20,9 @@ use crate::rate::Rate;
 use crate::time::{Instant, nanos};
 use crate::wire::RawBlock;
 
-use super::chain::{Chain, Pool};
 use super::config::{PeerConfig, Pipeline};
 use super::slots::SlotUse;
+use crate::chain::{Chain, Pool};
 
 /// A request that has gone out.
 #[derive(Clone, Copy, Debug)]

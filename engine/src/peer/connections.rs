@@ -10,7 +10,7 @@ use crate::wire::PeerId;
 
 use super::config::PeerConfig;
 use super::connection::{Allowed, Connection, NONE, Pools, Ramp, Stage, Traffic};
-use super::footprint::{of, of_tree};
+use super::footprint::{grow, of, of_tree};
 
 /// See the module. Laid out by how often a part is touched.
 #[derive(Debug, Default)]
@@ -266,13 +266,5 @@ impl Connections {
             self.peer_ids.pop();
         }
         Some(conn)
-    }
-}
-
-/// Room for one more, in small steps: a swarm has many tables of a few dozen entries, and doubling would
-/// leave half of each empty.
-pub(super) fn grow<T>(table: &mut Vec<T>) {
-    if table.len() == table.capacity() {
-        table.reserve_exact((table.len() / 8).max(4));
     }
 }

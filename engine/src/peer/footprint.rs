@@ -43,6 +43,14 @@ pub(crate) fn of<T>(table: &Vec<T>) -> u64 {
     (table.capacity() * size_of::<T>()) as u64
 }
 
+/// Room for one more, in small steps: a swarm has many tables of a few dozen entries, and doubling would
+/// leave half of each empty.
+pub(crate) fn grow<T>(table: &mut Vec<T>) {
+    if table.len() == table.capacity() {
+        table.reserve_exact((table.len() / 8).max(4));
+    }
+}
+
 /// The bytes of a queue.
 pub(crate) fn of_queue<T>(queue: &VecDeque<T>) -> u64 {
     (queue.capacity() * size_of::<T>()) as u64

@@ -10,7 +10,7 @@ use crate::wire::{Handshake, Message};
 
 use super::Peer;
 use super::connection::{Connection, Stage};
-use super::connections::grow;
+use super::footprint::grow;
 use super::priority::priority;
 use super::seam::{DisconnectReason, Event, Output, Violation};
 

@@ -11,7 +11,6 @@
 
 mod ahead;
 mod announce;
-mod chain;
 mod config;
 mod connection;
 mod connections;
@@ -44,7 +43,7 @@ use bytes::Bytes;
 pub use config::{Identity, PeerConfig, Pipeline, Policy};
 pub(crate) use extended::CLIENT;
 pub use footprint::Footprint;
-pub(crate) use footprint::{of, of_queue, of_tree};
+pub(crate) use footprint::{grow, of, of_queue, of_tree};
 pub use handover::{Adopted, Handover};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 pub use slots::TELLING;

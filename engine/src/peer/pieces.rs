@@ -17,7 +17,7 @@ use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
 use crate::picker::{Availability, Choice, Picker};
 use crate::rng::{self, Rng};
 
-use super::connections::grow;
+use super::footprint::grow;
 use super::of;
 
 const RECEIVED: u8 = u8::MAX;

@@ -79,24 +79,28 @@ impl ExtendedHandshake {
     /// [`MAX_NAME`], what is not UTF-8 in it replaced.
     pub fn from_bytes(payload: &[u8]) -> Result<Self, ExtensionError> {
         let value = Value::parse(payload)?;
-        value.dictionary().ok_or(ExtensionError::NoDictionary)?;
         let id = |(name, id): (&[u8], Value<'_>)| {
             let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME)?;
             Some((name.to_owned(), id.number()?))
         };
-        let positive = |key: &str| value.get(key).and_then(Value::number).filter(|&n: &u32| n > 0);
-        let messages = value.get("m").and_then(Value::dictionary).into_iter().flatten().filter_map(id);
-        let client = value.get("v").and_then(Value::string);
-        let client = client.map(|v| text::lossy(v, MAX_NAME));
-        Ok(Self {
-            messages: messages.take(MAX_NAMES).collect(),
-            client,
-            port: value.get("p").and_then(Value::number).filter(|&port| port != 0),
-            request_queue: positive("reqq"),
-            your_ip: value.get("yourip").and_then(Value::string).and_then(address),
-            upload_only: value.get("upload_only").and_then(Value::integer).map(|only| only != 0),
-            metadata_size: positive("metadata_size"),
-        })
+        let positive = |value: Value<'_>| value.number().filter(|&n: &u32| n > 0);
+        let mut said = Self::default();
+        for (key, value) in value.dictionary().ok_or(ExtensionError::NoDictionary)? {
+            match key {
+                b"m" => {
+                    let messages = value.dictionary().into_iter().flatten().filter_map(id);
+                    said.messages = messages.take(MAX_NAMES).collect();
+                }
+                b"v" => said.client = value.string().map(|v| text::lossy(v, MAX_NAME)),
+                b"p" => said.port = value.number().filter(|&port| port != 0),
+                b"reqq" => said.request_queue = positive(value),
+                b"yourip" => said.your_ip = value.string().and_then(address),
+                b"upload_only" => said.upload_only = value.integer().map(|only| only != 0),
+                b"metadata_size" => said.metadata_size = positive(value),
+                _ => {}
+            }
+        }
+        Ok(said)
     }
 
     /// The id to send an extension's messages under; `None` if the sender does not take them.

@@ -7,7 +7,7 @@ use engine::peer::About;
 use engine::{ConnId, Peer};
 
 use crate::event::{Class, Event};
-use crate::parcel::Parcels;
+use crate::load::{Load, Notation};
 
 use super::Host;
 use super::actor::Actor;
@@ -33,18 +33,16 @@ pub(crate) struct Plan {
 
 /// What is asked for, in steps of which each needs what the one before has brought.
 impl Host {
-    /// The first step: the host and its parcels.
+    /// The first step: the host.
     #[inline]
-    pub fn ask_for_host(&self, events: &[Event], parcels: &Parcels) {
+    pub fn ask_for_host(&self) {
         prefetch::part(self, 0..OF_BLOCKS);
-        // What names no parcel names the first one, or none that there is.
-        events.iter().take(MOST).for_each(|event| parcels.prefetch(event.arg));
     }
 
     /// The second: links and the queues of connections, the peer's part of them, where pieces are found, and whose turn it
     /// is at the uplink. Makes the plan for those that follow.
     #[inline]
-    pub fn ask_for_connections(&self, events: &[Event], plan: &mut Plan, parcels: &Parcels) {
+    pub fn ask_for_connections(&self, events: &[Event], plan: &mut Plan, notation: Notation) {
         plan.haves.clear();
         plan.moves.clear();
         let Some(actor) = self.actor.get() else { return };
@@ -52,7 +50,9 @@ impl Host {
         for event in events.iter().take(MOST) {
             let class = event.class();
             let (conn, about) = match (class, self.serving) {
-                (Class::Arrive | Class::Deliver, _) => (Handle(event.to).slot(), parcels[event.arg].about()),
+                (Class::Arrive | Class::Deliver, _) => {
+                    (Handle(event.to).slot(), notation.about(Load::of_word(event.arg)))
+                }
                 (Class::LinkFree, Some((handle, _))) => (handle.slot(), About::Upload),
                 _ => continue,
             };
@@ -93,11 +93,11 @@ impl Host {
     /// The fourth: the last that is requested, who sent the blocks of pieces, the pieces that would make room for others, and
     /// what will be sent next.
     #[inline]
-    pub fn ask_for_requests(&self, plan: &Plan, parcels: &Parcels) {
+    pub fn ask_for_requests(&self, plan: &Plan) {
         let Some(actor) = self.actor.get() else { return };
         plan.haves.iter().for_each(|piece| actor.peer.prefetch_border(*piece));
         plan.moves.iter().for_each(|(conn, about)| actor.peer.prefetch_requests(*conn, *about));
-        self.uplink.next().for_each(|lane| parcels.prefetch(self.uplink.first_of(lane)));
+        self.uplink.next().for_each(|lane| self.uplink.prefetch_rest(lane));
     }
 
     /// The last: the first that is requested.

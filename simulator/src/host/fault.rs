@@ -7,6 +7,7 @@ use engine::{Bitfield, BlockRef, ConnId, PieceIndex};
 use crate::context::{Context, nanos};
 use crate::event::{Class, Event};
 use crate::faults::{Read, What};
+use crate::load::Size;
 use crate::parcel::Content;
 
 use super::Host;
@@ -189,10 +190,10 @@ impl Host {
             return true;
         }
         let failure = engine::tracker::Failure::new("the tracker does not answer".to_owned());
-        let parcel = ctx.parcels.insert(Content::bytes(failure.to_bytes()), 0);
+        let load = ctx.parcels.insert(Content::bytes(failure.to_bytes()), Size::of(0));
         let number = self.next_number();
         let event = Event::new(ctx.now + TRACKER_TIMEOUT, self.id, Class::Reply, 0, number, self.id);
-        ctx.queue.push(event.with(number, parcel));
+        ctx.queue.push(event.with(number, load.word()));
         false
     }
 

@@ -19,7 +19,9 @@ use crate::context::Context;
 use crate::digest::HostDigest;
 use crate::event::{Class, Event};
 use crate::faults::Trouble;
+use crate::load::{Load, Size};
 use crate::network::downlink::Downlink;
+use crate::network::rate::Rate;
 use crate::network::uplink::Uplink;
 use crate::parcel::Content;
 use crate::spec::Leave;
@@ -143,7 +145,7 @@ impl Host {
             Class::Dial => self.on_dial(event, ctx),
             Class::Answer => self.on_answer(event, ctx),
             Class::Arrive => self.on_arrive(event, ctx),
-            Class::Deliver => self.deliver(Handle(event.to), event.arg, ctx),
+            Class::Deliver => self.deliver(Handle(event.to), Load::of_word(event.arg), ctx),
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
             Class::Closed => self.on_remote_closed(event, ctx),
@@ -256,7 +258,7 @@ impl Host {
                 let length = ctx.shared.layout.length_of(piece);
                 let late = self.hashes_late(ctx);
                 let takes = match ctx.shared.spec.network.hash_rate {
-                    Some(rate) => crate::network::downlink::serialisation(length, rate) + late,
+                    Some(rate) => Rate::new(rate).takes(length) + late,
                     None if late == 0 => return self.verdict(piece, ctx),
                     None => late,
                 };
@@ -267,11 +269,11 @@ impl Host {
             Output::Announce(_) if !self.tracker_answers(ctx) => {}
             Output::Announce(request) => {
                 let query = Content::bytes(request.to_query());
-                let parcel = ctx.parcels.insert(query, 0);
+                let load = ctx.parcels.insert(query, Size::of(0));
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
-                ctx.post(event.with(self.id, parcel));
+                ctx.post(event.with(self.id, load.word()));
             }
             Output::Event(event) => self.observe(event, ctx),
             Output::Send { .. } | Output::ReadBlock { .. } | Output::WriteBlock { .. } => {}
@@ -354,7 +356,7 @@ impl Host {
     }
 
     fn on_reply(&mut self, event: &Event, ctx: &mut Context<'_>) {
-        let Content::Bytes(body) = ctx.parcels.take(event.arg).content else { return };
+        let Some(body) = ctx.parcels.take_bytes(Load::of_word(event.arg)) else { return };
         if !self.is_asked(event.to) {
             return;
         }

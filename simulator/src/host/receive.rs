@@ -10,13 +10,16 @@ use engine::wire::decoder::Decoded;
 
 use crate::context::Context;
 use crate::event::{Class, Event};
-use crate::parcel::{Content, NONE};
+use crate::load::Load;
+use crate::parcel::Content;
 
 use super::Host;
 use super::link::{Handle, NewLink, State};
 
 /// How long a dial that nobody answers is tried.
 pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// What an answer names in place of a connection if the dial is refused.
+pub(super) const REFUSED: u32 = u32::MAX;
 /// The wire stack hands the decoder slices of one segment.
 const SEGMENT: usize = 1460;
 /// The first port that is given to those who dial.
@@ -36,7 +39,7 @@ impl Host {
             };
             let number = self.next_number();
             let answer = Event::new(ctx.now + wait, self.id, Class::Answer, 0, number, event.src);
-            return ctx.post(answer.with(event.arg, NONE));
+            return ctx.post(answer.with(event.arg, REFUSED));
         }
         let port = EPHEMERAL + (Handle(event.arg).slot() % 16_384) as u16;
         let addr = SocketAddr::new(super::address_of(event.src).ip(), port);
@@ -64,7 +67,7 @@ impl Host {
         let link = self.links.get(handle).filter(|link| link.state == State::Dialing);
         let Some(link) = link.filter(|_| alive) else {
             // We have left in the meantime: the end that accepted must hear of it.
-            if event.arg != NONE {
+            if event.arg != REFUSED {
                 let at = ctx.now + ctx.shared.way(self.id, event.src, ctx.now);
                 let number = self.next_number();
                 let closed = Event::new(at, self.id, Class::Closed, 0, number, event.src);
@@ -73,7 +76,7 @@ impl Host {
             return;
         };
         let addr = SocketAddr::new(super::address_of(link.remote).ip(), link.port);
-        let refused = event.arg == NONE;
+        let refused = event.arg == REFUSED;
         if !refused {
             link.state = State::Open;
             link.remote_handle = Handle(event.arg);
@@ -85,13 +88,16 @@ impl Host {
         self.feed(Input::Connected { conn: ConnId(handle.slot()), addr, outgoing: true }, ctx);
     }
 
-    /// The last byte of a parcel reaches the downlink.
+    /// The last byte of a load reaches the downlink.
     pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
-        let parcel = &ctx.parcels[event.arg];
-        let passed = self.downlink.pass(parcel.first(), ctx.now, parcel.size().bytes());
+        let load = Load::of_word(event.arg);
+        let bytes = load.size(ctx.parcels).bytes();
+        // Its first byte came as long before as it was on the sender's link.
+        let first = ctx.now.saturating_sub(ctx.shared.uplink_of(event.src).takes(bytes));
+        let passed = self.downlink.pass(first, ctx.now, bytes);
         if passed <= ctx.now {
-            return self.deliver(handle, event.arg, ctx);
+            return self.deliver(handle, load, ctx);
         }
         // The order of what waits for one downlink is that of its arrival.
         let number = self.next_number();
@@ -99,25 +105,40 @@ impl Host {
         ctx.queue.push(deliver.with(event.to, event.arg));
     }
 
-    pub(super) fn deliver(&mut self, handle: Handle, parcel: u32, ctx: &mut Context<'_>) {
-        let parcel = ctx.parcels.take(parcel);
+    pub(super) fn deliver(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
+        let payload = load.size(ctx.parcels).payload();
         let open = self.actor.get().is_some()
             && self.links.get(handle).is_some_and(|link| link.state == State::Open);
-        ctx.tally.arrived(parcel.size().payload(), open);
+        ctx.tally.arrived(payload, open);
         if !open {
+            load.parcel().into_iter().for_each(|parcel| drop(ctx.parcels.take(parcel)));
             return;
         }
         let conn = ConnId(handle.slot());
-        match parcel.content {
+        match ctx.shared.notation.input(load, conn) {
+            Some(input) => self.receive(handle, input, ctx),
+            None => self.open(handle, load, ctx),
+        }
+    }
+
+    /// What a parcel holds is delivered.
+    #[inline(never)]
+    fn open(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
+        let Some(parcel) = load.parcel() else { return debug_assert!(false, "a word that means nothing") };
+        let conn = ConnId(handle.slot());
+        match ctx.parcels.take(parcel).content {
             Content::Bytes(bytes) => {
                 for slice in bytes.chunks(SEGMENT) {
                     self.decode(handle, slice, ctx);
                 }
             }
-            other => match other.into_input(conn) {
-                Some(input) => self.receive(handle, input, ctx),
-                None => debug_assert!(false, "an empty parcel was on its way"),
-            },
+            Content::Message(message) => {
+                self.receive(handle, Input::Message { conn, message: *message }, ctx)
+            }
+            Content::Handshake(handshake) => {
+                self.feed(Input::Handshake { conn, handshake: *handshake }, ctx);
+            }
+            Content::Empty(_) => debug_assert!(false, "an empty parcel was on its way"),
         }
     }
 

@@ -9,12 +9,13 @@ use engine::wire::{Handshake, Message, encoder};
 
 use crate::context::Context;
 use crate::event::{Class, Event};
+use crate::load::{Load, Size};
 use crate::network::flow::Departure;
 use crate::network::uplink::Sender;
-use crate::parcel::{Content, NONE, Parcels, Size};
+use crate::parcel::Content;
 
 use super::link::{Handle, Links, NewLink, State};
-use super::receive::DIAL_TIMEOUT;
+use super::receive::{DIAL_TIMEOUT, REFUSED};
 use super::{Host, host_at};
 
 impl Host {
@@ -47,7 +48,7 @@ impl Host {
             if way > timeout {
                 let refusal =
                     Event::new(ctx.now + timeout, self.id, Class::Answer, handle.slot(), number, self.id);
-                return ctx.queue.push(refusal.with(handle.0, NONE));
+                return ctx.queue.push(refusal.with(handle.0, REFUSED));
             }
             let event = Event::new(ctx.now + way, self.id, Class::Dial, handle.slot(), number, remote);
             ctx.post(event.with(0, handle.0));
@@ -59,8 +60,8 @@ impl Host {
             Some(_) => Content::bytes(handshake.to_bytes().to_vec()),
             None => Content::Handshake(Box::new(*handshake)),
         };
-        let parcel = ctx.parcels.insert(content, HANDSHAKE_LENGTH as u32);
-        self.uplink.enqueue(conn.0, parcel, ctx.parcels);
+        let size = Size::of(HANDSHAKE_LENGTH as u32);
+        self.uplink.enqueue(conn.0, ctx.parcels.insert(content, size), size);
     }
 
     pub(super) fn queue_message(&mut self, conn: ConnId, message: &Message, ctx: &mut Context<'_>) {
@@ -85,18 +86,19 @@ impl Host {
             _ => Size::of(bytes),
         };
         ctx.tally.sent_message(message);
-        let parcel = match ctx.shared.content {
+        let load = match ctx.shared.content {
             Some(_) => {
                 let mut encoded = Vec::with_capacity(bytes as usize);
                 encoder::encode(message, &mut encoded);
                 debug_assert_eq!(encoded.len(), bytes as usize, "the length charged is the length sent");
-                let parcel = ctx.parcels.place(size);
-                ctx.parcels[parcel].content = Content::bytes(encoded);
-                parcel
+                ctx.parcels.insert(Content::bytes(encoded), size)
             }
-            None => ctx.parcels.insert_message(message, size),
+            None => match ctx.shared.notation.note(message) {
+                Some(load) => load,
+                None => ctx.parcels.insert(Content::Message(Box::new(message.clone())), size),
+            },
         };
-        self.uplink.enqueue(conn.0, parcel, ctx.parcels);
+        self.uplink.enqueue(conn.0, load, size);
     }
 
     /// Gives the uplink its next work, if it has none.
@@ -141,7 +143,7 @@ struct Service<'a, 'b> {
 
 impl Sender for Service<'_, '_> {
     #[inline]
-    fn send(&mut self, lane: u32, parcel: u32, size: Size, start: u64, finish: u64) -> u64 {
+    fn send(&mut self, lane: u32, load: Load, size: Size, start: u64, finish: u64) -> u64 {
         let handle = self.links.handle_of(lane);
         let Some(link) = self.links.get(handle) else {
             debug_assert!(false, "a closed connection has nothing queued");
@@ -156,10 +158,9 @@ impl Sender for Service<'_, '_> {
         let delay = link.latency + extra + self.ctx.shared.jitter(self.rng);
         let arrival = (depart + delay).max(link.last_arrival);
         link.last_arrival = arrival;
-        self.ctx.parcels[parcel].send(arrival - (finish - start).min(arrival));
         let number = link.next_number();
         let event = Event::new(arrival, self.id, Class::Arrive, lane, number, link.remote);
-        self.ctx.post(event.with(link.remote_handle.0, parcel));
+        self.ctx.post(event.with(link.remote_handle.0, load.word()));
         if payload > 0 {
             debug_assert!(self.serving.is_none(), "a service has one block");
             *self.serving = Some((handle, payload));
@@ -172,12 +173,7 @@ impl Sender for Service<'_, '_> {
     }
 
     #[inline]
-    fn foresee(&self, lane: u32, parcel: u32) {
+    fn foresee(&self, lane: u32) {
         self.links.prefetch(lane);
-        self.ctx.parcels.prefetch(parcel);
-    }
-
-    fn parcels(&mut self) -> &mut Parcels {
-        self.ctx.parcels
     }
 }

@@ -1,19 +1,21 @@
 //! An access downlink: serves what arrives in order at its rate, cut-through. A parcel whose bytes came in
 //! slower than the link could take them passes at once; what came in faster waits.
 
+use super::rate::Rate;
+
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub struct Downlink {
-    /// Bytes a second; `None`: unlimited.
-    rate: Option<u64>,
+    /// `None`: unlimited.
+    rate: Option<Rate>,
     /// When the link will have passed all that has arrived.
     busy_until: u64,
 }
 
 impl Downlink {
-    /// An idle link of `rate` bytes a second.
+    /// An idle link of `rate` bytes a second; `None`: unlimited.
     pub fn new(rate: Option<u64>) -> Self {
-        Self { rate, busy_until: 0 }
+        Self { rate: rate.map(Rate::new), busy_until: 0 }
     }
 
     /// When it will have passed all that has arrived; in the past if it is idle.
@@ -25,14 +27,9 @@ impl Downlink {
     /// which it has passed. Never earlier than for any parcel before.
     pub fn pass(&mut self, first: u64, now: u64, size: u32) -> u64 {
         let Some(rate) = self.rate else { return now };
-        self.busy_until = self.busy_until.max(first) + serialisation(size, rate);
+        self.busy_until = self.busy_until.max(first) + rate.takes(size);
         self.busy_until.max(now)
     }
-}
-
-/// Nanoseconds that `size` bytes take at `rate` bytes a second, rounded up; `rate` at least 1.
-pub fn serialisation(size: u32, rate: u64) -> u64 {
-    (u64::from(size) * 1_000_000_000).div_ceil(rate.max(1))
 }
 
 #[cfg(test)]

@@ -4,4 +4,5 @@
 pub mod downlink;
 pub mod flow;
 pub mod latency;
+pub mod rate;
 pub mod uplink;

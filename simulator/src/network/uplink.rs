@@ -1,21 +1,24 @@
-//! An access uplink: one parcel at a time at the link's rate, deficit round robin over the connections that
+//! An access uplink: one load at a time at the link's rate, deficit round robin over the connections that
 //! have something queued (Shreedhar and Varghese 1995): work-conserving, fair, in order within a connection,
-//! O(1) a parcel.
+//! O(1) a load.
 //!
 //! A connection that becomes backlogged with small messages goes once to the head of the round, so that a
 //! request does not wait behind other connections' blocks; it does wait behind the blocks of its own. A
-//! service is a run of small parcels and at most one block, however short, that ends it, committed together:
+//! service is a run of small loads and at most one block, however short, that ends it, committed together:
 //! one event when the link is free again.
 
 use std::collections::VecDeque;
 
-use crate::parcel::{NONE, Parcels, Size};
+use engine::chain::{Chain, Pool};
 
-use super::downlink::serialisation;
+use crate::load::{Load, Size};
+use crate::parcel::Parcels;
+
+use super::rate::Rate;
 
 /// What a connection may send in its turn: one block message.
 const QUANTUM: u32 = 16 * 1024 + 13;
-/// Parcels up to this size are small, unless they carry a block: they fit one packet.
+/// Loads up to this size are small, unless they carry a block: they fit one packet.
 const SMALL: u32 = 1400;
 
 /// Turns at the link that are looked at before they come.
@@ -36,10 +39,11 @@ enum Place {
 /// The queue of one connection: half a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Lane {
-    head: u32,
-    tail: u32,
-    /// The size of the first parcel, if there is one: that parcel itself is far away.
+    /// [`Load::NONE`] if nothing is queued.
+    first: Load,
     size: Size,
+    /// Those behind the first.
+    rest: Chain,
     deficit: u32,
     place: Place,
     ready_at: u64,
@@ -47,32 +51,33 @@ struct Lane {
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { head: NONE, tail: NONE, size: Size::of(0), deficit: 0, place: Place::Idle, ready_at: 0 }
+        let (first, size, rest) = (Load::NONE, Size::of(0), Chain::default());
+        Self { first, size, rest, deficit: 0, place: Place::Idle, ready_at: 0 }
     }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Uplink {
-    rate: u64,
+    rate: Rate,
     busy: bool,
     lanes: Vec<Lane>,
+    /// What is queued behind the first of each lane.
+    rest: Pool<(Load, Size)>,
     express: VecDeque<u32>,
     round: VecDeque<u32>,
 }
 
 /// What a service asks of the host.
 pub(crate) trait Sender {
-    /// The parcel, of this size, goes into the link from `start` to `finish`. Returns when the connection may send again.
-    fn send(&mut self, lane: u32, parcel: u32, size: Size, start: u64, finish: u64) -> u64;
+    /// The load, of this size, goes into the link from `start` to `finish`. Returns when the connection may send again.
+    fn send(&mut self, lane: u32, load: Load, size: Size, start: u64, finish: u64) -> u64;
     /// The connection may not send before `at`: [`Uplink::resume`] is to be called then.
     fn park(&mut self, lane: u32, at: u64);
-    /// A connection may be next to send this parcel: what that needs may be asked for.
-    fn foresee(&self, lane: u32, parcel: u32) {
-        let _ = (lane, parcel);
+    /// A connection may be next to send: what that needs may be asked for.
+    fn foresee(&self, lane: u32) {
+        let _ = lane;
     }
-    /// The parcels.
-    fn parcels(&mut self) -> &mut Parcels;
 }
 
 fn is_small(size: Size) -> bool {
@@ -82,7 +87,9 @@ fn is_small(size: Size) -> bool {
 impl Uplink {
     /// An idle link of `rate` bytes a second.
     pub fn new(rate: u64) -> Self {
-        Self { rate, busy: false, lanes: Vec::new(), express: VecDeque::new(), round: VecDeque::new() }
+        let (lanes, rest) = (Vec::new(), Pool::default());
+        let rate = Rate::new(rate);
+        Self { rate, busy: false, lanes, rest, express: VecDeque::new(), round: VecDeque::new() }
     }
 
     /// Whether a service could be started.
@@ -90,9 +97,10 @@ impl Uplink {
         !self.busy && (!self.express.is_empty() || !self.round.is_empty())
     }
 
-    /// Asks for the memory that says whose turn is next.
+    /// Asks for the memory that says whose turn is next, and where more can be queued.
     #[inline]
     pub fn prefetch_next(&self) {
+        self.rest.prefetch_free();
         self.express.front().into_iter().chain(self.round.front()).for_each(prefetch::value);
     }
 
@@ -109,26 +117,26 @@ impl Uplink {
         express.chain(self.round.front()).copied()
     }
 
-    /// The first parcel that a connection has queued.
+    /// Asks for the memory of what is queued behind a connection's first.
     #[inline]
-    pub fn first_of(&self, lane: u32) -> u32 {
-        self.lanes.get(lane as usize).map_or(NONE, |lane| lane.head)
+    pub fn prefetch_rest(&self, lane: u32) {
+        if let Some(lane) = self.lanes.get(lane as usize) {
+            self.rest.prefetch(lane.rest);
+        }
     }
 
-    /// Queues a parcel on a connection.
-    pub fn enqueue(&mut self, lane: u32, parcel: u32, parcels: &mut Parcels) {
+    /// Queues a load of a size on a connection.
+    pub fn enqueue(&mut self, lane: u32, load: Load, size: Size) {
         if lane as usize >= self.lanes.len() {
             self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(4));
             self.lanes.resize_with(lane as usize + 1, Lane::default);
         }
         let state = &mut self.lanes[lane as usize];
-        let size = parcels[parcel].size();
-        if state.head == NONE {
-            (state.head, state.size) = (parcel, size);
+        if state.first == Load::NONE {
+            (state.first, state.size) = (load, size);
         } else {
-            parcels[state.tail].link(parcel, size);
+            self.rest.push_back(&mut state.rest, (load, size));
         }
-        state.tail = parcel;
         if state.place == Place::Idle {
             state.place = Place::Listed;
             if is_small(size) {
@@ -150,9 +158,10 @@ impl Uplink {
     /// Drops all that a connection has queued, and forgets it.
     pub fn clear(&mut self, lane: u32, parcels: &mut Parcels) {
         let Some(state) = self.lanes.get_mut(lane as usize) else { return };
-        let mut next = state.head;
-        while next != NONE {
-            next = parcels.take(next).next;
+        let first = std::mem::replace(&mut state.first, Load::NONE);
+        let rest = std::iter::from_fn(|| self.rest.pop_front(&mut state.rest));
+        for parcel in std::iter::once(first).chain(rest.map(|(load, _)| load)).filter_map(Load::parcel) {
+            parcels.take(parcel);
         }
         if state.place == Place::Listed {
             self.express.retain(|&other| other != lane);
@@ -166,7 +175,7 @@ impl Uplink {
         self.busy = false;
     }
 
-    /// Starts a service, if the link is free and something may go: a run of small parcels and at most one
+    /// Starts a service, if the link is free and something may go: a run of small loads and at most one
     /// block. Returns when it ends.
     pub fn serve(&mut self, now: u64, host: &mut impl Sender) -> Option<u64> {
         if self.busy {
@@ -176,7 +185,8 @@ impl Uplink {
         loop {
             if let Some(lane) = self.express.pop_front() {
                 if let Some(&next) = self.express.get(AHEAD) {
-                    host.foresee(next, self.first_of(next));
+                    self.prefetch(next);
+                    host.foresee(next);
                 }
                 if self.admit(lane, time, host) {
                     while self.head(lane).is_some_and(is_small) && self.lanes[lane as usize].ready_at <= time
@@ -229,28 +239,25 @@ impl Uplink {
         false
     }
 
-    /// The size of a lane's first parcel.
+    /// The size of what a lane has first.
     fn head(&self, lane: u32) -> Option<Size> {
         let state = &self.lanes[lane as usize];
-        (state.head != NONE).then_some(state.size)
+        (state.first != Load::NONE).then_some(state.size)
     }
 
     fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
         let state = &mut self.lanes[lane as usize];
-        let (parcel, size) = (state.head, state.size);
-        (state.head, state.size) = host.parcels()[parcel].unlink();
-        if state.head == NONE {
-            state.tail = NONE;
-        }
-        let finish = start + serialisation(size.bytes(), self.rate);
-        state.ready_at = host.send(lane, parcel, size, start, finish);
+        let (load, size) = (state.first, state.size);
+        (state.first, state.size) = self.rest.pop_front(&mut state.rest).unwrap_or((Load::NONE, Size::of(0)));
+        let finish = start + self.rate.takes(size.bytes());
+        state.ready_at = host.send(lane, load, size, start, finish);
         finish
     }
 
     /// Puts a lane that has had its turn where it belongs.
     fn requeue(&mut self, lane: u32, goes_on: bool) {
         let state = &mut self.lanes[lane as usize];
-        if state.head == NONE {
+        if state.first == Load::NONE {
             state.deficit = 0;
             state.place = Place::Idle;
         } else if goes_on {

@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
+use crate::load::{Load, Size};
 use crate::network::downlink::Downlink;
 use crate::network::uplink::{Sender, Uplink};
-use crate::parcel::{Parcels, Size};
 use crate::spec::{Group, Latency, Network, Spec, Transport};
 
 /// Bytes of a part: one block, so that the engine can trade parts.
@@ -42,21 +42,16 @@ struct Node {
 }
 
 /// Where the link says when a part is out.
-struct Out<'a> {
-    parcels: &'a mut Parcels,
+struct Out {
     finish: u64,
 }
 
-impl Sender for Out<'_> {
-    fn send(&mut self, _lane: u32, parcel: u32, _size: Size, _start: u64, finish: u64) -> u64 {
-        self.parcels.take(parcel);
+impl Sender for Out {
+    fn send(&mut self, _lane: u32, _load: Load, _size: Size, _start: u64, finish: u64) -> u64 {
         self.finish = finish;
         0
     }
     fn park(&mut self, _lane: u32, _at: u64) {}
-    fn parcels(&mut self) -> &mut Parcels {
-        self.parcels
-    }
 }
 
 /// Seconds until 2^`dimensions` − 1 peers have all `parts` parts by the binomial pipeline: in round t each node
@@ -75,7 +70,6 @@ pub fn hypercube(dimensions: u32, parts: u32, latency: Duration) -> f64 {
         came: 0,
     };
     let mut nodes: Vec<Node> = (0..count).map(|i| node(i == 0)).collect();
-    let mut parcels = Parcels::default();
     let latency = latency.as_nanos() as u64;
     let mut incomplete = count - 1;
     for round in 0.. {
@@ -94,9 +88,8 @@ pub fn hypercube(dimensions: u32, parts: u32, latency: Duration) -> f64 {
             .collect();
         for (from, to, part, start) in plan {
             let sender = &mut nodes[from];
-            let parcel = parcels.place(Size::of_block(PART));
-            sender.uplink.enqueue(dimension, parcel, &mut parcels);
-            let mut out = Out { parcels: &mut parcels, finish: start };
+            sender.uplink.enqueue(dimension, Load::of_parcel(part), Size::of_block(PART));
+            let mut out = Out { finish: start };
             let end = sender.uplink.serve(start, &mut out);
             let finish = out.finish;
             sender.uplink.free();

@@ -1,6 +1,8 @@
-//! Many short queues in one table: what is requested over each connection of a peer, and what is requested of us. A
-//! buffer for each would hold the most that its connection ever had, and lie anywhere; a peer's connections take turns,
+//! Many short queues in one table: what is requested over each connection of a peer, and what is requested of us; what a
+//! simulated link has queued for each. A buffer for each would hold the most that its connection ever had, and lie anywhere; a peer's connections take turns,
 //! so that one table for all is small, and what one event has brought into the cache serves the next.
+
+use crate::peer::{grow, of};
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -9,7 +11,7 @@ const NONE: u32 = u32::MAX;
 ///
 /// A chain belongs to the pool that its first value was put into; it is to be cleared before it is let go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chain {
+pub struct Chain {
     tail: u32,
     len: u32,
 }
@@ -27,6 +29,7 @@ impl Chain {
         self.len as usize
     }
 
+    /// Whether it has none.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.len == 0
@@ -41,7 +44,7 @@ struct Node<T> {
 
 /// The table. See the module.
 #[derive(Debug)]
-pub(crate) struct Pool<T> {
+pub struct Pool<T> {
     nodes: Vec<Node<T>>,
     /// The first of the nodes that are in no chain.
     free: u32,
@@ -62,6 +65,12 @@ impl<T: Copy> Pool<T> {
         prefetch::element(&self.nodes, chain.tail as usize);
     }
 
+    /// Asks for the memory of the next value that is put in.
+    #[inline]
+    pub fn prefetch_free(&self) {
+        prefetch::element(&self.nodes, self.free as usize);
+    }
+
     /// Asks for the memory of its beginning, which stands at its end.
     #[inline]
     pub fn prefetch_first(&self, chain: Chain) {
@@ -73,7 +82,7 @@ impl<T: Copy> Pool<T> {
 
     /// Bytes.
     pub fn footprint(&self) -> u64 {
-        super::of(&self.nodes)
+        of(&self.nodes)
     }
 
     fn insert(&mut self, value: T) -> u32 {
@@ -86,13 +95,14 @@ impl<T: Copy> Pool<T> {
                 at
             }
             None => {
-                super::connections::grow(&mut self.nodes);
+                grow(&mut self.nodes);
                 self.nodes.push(node);
                 self.nodes.len() as u32 - 1
             }
         }
     }
 
+    /// Puts a value behind the others.
     pub fn push_back(&mut self, chain: &mut Chain, value: T) {
         let at = self.insert(value);
         let first = match self.nodes.get_mut(chain.tail as usize) {
@@ -125,6 +135,7 @@ impl<T: Copy> Pool<T> {
         value
     }
 
+    /// Takes the first value out, if there is one.
     pub fn pop_front(&mut self, chain: &mut Chain) -> Option<T> {
         (!chain.is_empty()).then(|| self.remove_after(chain, chain.tail))
     }
@@ -173,6 +184,7 @@ impl<T: Copy> Pool<T> {
         }
     }
 
+    /// Takes all values out.
     pub fn clear(&mut self, chain: &mut Chain) {
         self.retain(chain, |_| false);
     }
