@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::Torrent;
 use engine::peer::{Event as PeerEvent, Identity, Input, Output, Outputs, PeerConfig, Policy};
 use engine::rng::{self, Rng};
-use engine::wire::{Message, PeerId};
+use engine::wire::PeerId;
 use engine::{Bitfield, Layout, Peer, Seed};
 
 use crate::event::Event;
@@ -349,8 +349,10 @@ impl Tally {
         }
     }
 
-    pub fn sent_message(&mut self, message: &Message) {
-        let kind = message.id().map_or(0, |id| usize::from(id) + 1).min(KINDS - 1);
+    /// A message of this id, or a keep-alive, is queued.
+    #[inline]
+    pub fn sent_message(&mut self, id: Option<u8>) {
+        let kind = id.map_or(0, |id| usize::from(id) + 1).min(KINDS - 1);
         self.messages[kind] += 1;
     }
 

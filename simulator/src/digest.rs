@@ -55,16 +55,32 @@ impl HostDigest {
         self.bytes(&handshake.peer_id.0);
     }
 
+    /// Those that are sent all the time are asked for first, and their ids are known.
+    #[inline]
     fn message(&mut self, message: &Message) {
-        self.word(message.id().map_or(256, u64::from));
         match message {
-            Message::Have(piece) | Message::Suggest(piece) | Message::AllowedFast(piece) => {
+            Message::Have(piece) => {
+                self.word(4);
                 self.word(u64::from(*piece));
             }
-            Message::Request(block) | Message::Cancel(block) | Message::Reject(block) => self.block(*block),
+            Message::Request(block) => {
+                self.word(6);
+                self.block(*block);
+            }
             Message::Piece { piece, begin, data } => {
+                self.word(7);
                 self.block(RawBlock { piece: *piece, begin: *begin, length: data.len() as u32 });
             }
+            other => self.seldom(other),
+        }
+    }
+
+    #[inline(never)]
+    fn seldom(&mut self, message: &Message) {
+        self.word(message.id().map_or(256, u64::from));
+        match message {
+            Message::Suggest(piece) | Message::AllowedFast(piece) => self.word(u64::from(*piece)),
+            Message::Cancel(block) | Message::Reject(block) => self.block(*block),
             Message::Port(port) => self.word(u64::from(*port)),
             Message::Bitfield(payload)
             | Message::Extended { payload, .. }

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod floor;
 mod host;
 mod load;
+mod lookout;
 pub mod network;
 mod parcel;
 mod partition;

@@ -47,6 +47,18 @@ const SIZES: [Size; 16] = {
     sizes
 };
 
+/// The id of each kind on the wire; a keep-alive has none.
+const IDS: [Option<u8>; 16] = {
+    let mut ids = [None; 16];
+    (ids[CHOKE as usize], ids[UNCHOKE as usize]) = (Some(0), Some(1));
+    (ids[INTERESTED as usize], ids[NOT_INTERESTED as usize]) = (Some(2), Some(3));
+    (ids[HAVE as usize], ids[REQUEST as usize], ids[CANCEL as usize]) = (Some(4), Some(6), Some(8));
+    (ids[RIGHT_BLOCK as usize], ids[WRONG_BLOCK as usize]) = (Some(7), Some(7));
+    (ids[HAVE_ALL as usize], ids[HAVE_NONE as usize]) = (Some(14), Some(15));
+    (ids[REJECT as usize], ids[ALLOWED_FAST as usize]) = (Some(16), Some(17));
+    ids
+};
+
 impl Load {
     /// Nothing.
     pub const NONE: Self = Self(u32::MAX);
@@ -88,6 +100,12 @@ impl Load {
             Some(parcel) => parcels[parcel].size(),
             None => SIZES[self.kind() as usize],
         }
+    }
+
+    /// The id on the wire of the message that it is; none of a parcel.
+    #[inline]
+    pub fn id(self) -> Option<u8> {
+        IDS[self.kind() as usize]
     }
 
     #[inline]
@@ -212,14 +230,11 @@ impl Notation {
         RawBlock { piece: self.piece(number), begin: place * BLOCK, length: BLOCK }
     }
 
-    /// What a peer is told of a word that came on `conn`; nothing if it is a parcel.
+    /// What a peer is told of a word, which is no parcel, that came on `conn`.
     #[inline]
-    pub fn input(self, load: Load, conn: ConnId) -> Option<Input> {
-        if load.parcel().is_some() {
-            return None;
-        }
+    pub fn input(self, load: Load, conn: ConnId) -> Input {
         let value = load.value();
-        Some(match load.kind() {
+        match load.kind() {
             HAVE => Input::Message { conn, message: Message::Have(value) },
             REQUEST => Input::Message { conn, message: Message::Request(self.block(value)) },
             RIGHT_BLOCK => {
@@ -227,15 +242,15 @@ impl Notation {
                 let data = Storage::static_bytes(length, true);
                 Input::Message { conn, message: Message::Piece { piece, begin, data } }
             }
-            _ => Input::Message { conn, message: self.seldom(load)? },
-        })
+            _ => Input::Message { conn, message: self.seldom(load) },
+        }
     }
 
     /// The message that a word is which is not sent all the time.
     #[inline(never)]
-    fn seldom(self, load: Load) -> Option<Message> {
+    fn seldom(self, load: Load) -> Message {
         let value = load.value();
-        Some(match load.kind() {
+        match load.kind() {
             WRONG_BLOCK => {
                 let RawBlock { piece, begin, length } = self.block(value);
                 Message::Piece { piece, begin, data: Storage::static_bytes(length, false) }
@@ -243,15 +258,17 @@ impl Notation {
             CANCEL => Message::Cancel(self.block(value)),
             REJECT => Message::Reject(self.block(value)),
             ALLOWED_FAST => Message::AllowedFast(value),
-            KEEP_ALIVE => Message::KeepAlive,
             CHOKE => Message::Choke,
             UNCHOKE => Message::Unchoke,
             INTERESTED => Message::Interested,
             NOT_INTERESTED => Message::NotInterested,
             HAVE_ALL => Message::HaveAll,
             HAVE_NONE => Message::HaveNone,
-            _ => return None,
-        })
+            kind => {
+                debug_assert_eq!(kind, KEEP_ALIVE, "a word that means nothing");
+                Message::KeepAlive
+            }
+        }
     }
 
     /// What it will be about for the peer that receives it.
@@ -285,12 +302,11 @@ mod tests {
     fn round_trip(notation: Notation, message: &Message) -> Option<(Message, u32)> {
         let load = notation.note(message)?;
         assert_eq!(load.parcel(), None);
+        assert_eq!(load.id(), message.id());
         let size = load.size(&Parcels::default());
         let payload = if let Message::Piece { data, .. } = message { data.len() as u32 } else { 0 };
         assert_eq!(size.payload(), payload);
-        let Some(Input::Message { conn: ConnId(3), message }) = notation.input(load, ConnId(3)) else {
-            panic!()
-        };
+        let Input::Message { conn: ConnId(3), message } = notation.input(load, ConnId(3)) else { panic!() };
         Some((message, size.bytes()))
     }
 

@@ -13,19 +13,12 @@ use crate::context::{Context, Shared, Tally};
 use crate::event::{Class, Event};
 use crate::faults::Trouble;
 use crate::host::Host;
-use crate::host::ahead::Plan;
-use crate::load::{Load, Notation, Size};
+use crate::load::{Load, Size};
+use crate::lookout::Lookout;
 use crate::parcel::{Content, Parcel, Parcels};
 use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::watch::Tap;
-
-/// So many hosts stay in the caches by themselves: nothing is to be asked for (in turns at 100 no difference was seen
-/// but in instructions, of which it is one in seven).
-const CACHED: usize = 128;
-
-/// Turns, from the one under way on, whose events are known.
-const PLANS: usize = 4;
 
 /// An event for a host of another shard, with the parcel that it names.
 #[derive(Debug)]
@@ -93,10 +86,7 @@ pub(crate) struct Shard {
     tap: Option<Tap>,
     /// Every event before it has been handled.
     now: u64,
-    /// The slot and turn of the queue in which memory was asked for last.
-    looked_at: (u64, usize),
-    /// Those of the turn under way and of the next ones.
-    plans: [Plan; PLANS],
+    lookout: Option<Lookout>,
 }
 
 impl Shard {
@@ -105,6 +95,7 @@ impl Shard {
         let has_tracker = partition.of(shared.tracker) == own;
         Self {
             queue: Queue::new(partition, hosts.len(), shared.slots),
+            lookout: Lookout::new(hosts.len()),
             hosts,
             parcels: Parcels::default(),
             tally: Tally::new(&shared.layout),
@@ -114,8 +105,6 @@ impl Shard {
             tracker: has_tracker.then(|| TrackerHost::new(shared)),
             tap: None,
             now: 0,
-            looked_at: (u64::MAX, 0),
-            plans: Default::default(),
         }
     }
 
@@ -166,95 +155,35 @@ impl Shard {
     /// Handles every event before `limit`, which is not after the moment at which another shard could say something
     /// that is not in here.
     pub fn run_until(&mut self, limit: u64, shared: &Shared) {
-        let (looks, partition) = (self.hosts.len() > CACHED && self.tap.is_none(), self.outbox.partition);
-        while let Some(event) = self.queue.pop_before(limit) {
+        let partition = self.outbox.partition;
+        let mut lookout = self.lookout.as_mut().filter(|_| self.tap.is_none());
+        let mut ctx = Context {
+            now: self.now,
+            queue: &mut self.queue,
+            parcels: &mut self.parcels,
+            shared,
+            tally: &mut self.tally,
+            outbox: &mut self.outbox,
+            outputs: Some(&mut self.outputs),
+            inline: &mut self.inline,
+            tap: self.tap.as_mut(),
+        };
+        while let Some(event) = ctx.queue.pop_before(limit) {
             debug_assert!(event.time >= self.now, "nothing comes to pass in the past");
-            self.tally.events += 1;
-            if looks {
-                self.look_ahead(shared.notation);
+            ctx.now = event.time;
+            ctx.tally.events += 1;
+            if let Some(lookout) = &mut lookout {
+                lookout.look(ctx.queue, &self.hosts, shared.notation);
             }
-            if event.dst == shared.tracker {
-                self.announce(&event, shared);
-                continue;
+            if event.dst != shared.tracker {
+                self.hosts[partition.place(event.dst)].handle(&event, &mut ctx);
+            } else if let Some(tracker) = &mut self.tracker {
+                tracker.announce(&event, &mut ctx);
+            } else {
+                debug_assert!(false, "the tracker is in another shard");
             }
-            let mut ctx = Context {
-                now: event.time,
-                queue: &mut self.queue,
-                parcels: &mut self.parcels,
-                shared,
-                tally: &mut self.tally,
-                outbox: &mut self.outbox,
-                outputs: Some(&mut self.outputs),
-                inline: &mut self.inline,
-                tap: self.tap.as_mut(),
-            };
-            self.hosts[partition.place(event.dst)].handle(&event, &mut ctx);
         }
         self.now = limit;
-    }
-
-    /// Asks for the memory that the next hosts will touch in their turns, a step nearer with every turn.
-    fn look_ahead(&mut self, notation: Notation) {
-        let (slot, next) = self.queue.turn();
-        if self.looked_at == (slot, next) {
-            return;
-        }
-        self.looked_at = (slot, next);
-        if next == 1 {
-            // Of a new slot nothing has been asked for.
-            (0..4).for_each(|turn| self.ask_for_host(turn));
-            (0..3).for_each(|turn| self.ask_for_connections(turn, notation));
-            (0..2).for_each(|turn| self.ask_for(turn, Host::ask_for_traffic));
-            self.ask_for(0, Host::ask_for_requests);
-        }
-        self.ask_for_host(next + 3);
-        self.ask_for_connections(next + 2, notation);
-        self.ask_for(next + 1, Host::ask_for_traffic);
-        self.ask_for(next, Host::ask_for_requests);
-        self.ask_for(next - 1, Host::ask_for_first);
-    }
-
-    /// The host that has a turn, and what is known to be due there; none if it is the tracker's.
-    #[inline]
-    fn ahead(&self, turn: usize) -> Option<(&Host, &[Event])> {
-        let (place, events) = self.queue.ahead(turn)?;
-        Some((self.hosts.get(place)?, events))
-    }
-
-    #[inline]
-    fn ask_for_host(&self, turn: usize) {
-        if let Some((host, _)) = self.ahead(turn) {
-            host.ask_for_host();
-        }
-    }
-
-    #[inline]
-    fn ask_for_connections(&mut self, turn: usize, notation: Notation) {
-        let mut plan = std::mem::take(&mut self.plans[turn % PLANS]);
-        if let Some((host, events)) = self.ahead(turn) {
-            host.ask_for_connections(events, &mut plan, notation);
-        }
-        self.plans[turn % PLANS] = plan;
-    }
-
-    #[inline]
-    fn ask_for(&self, turn: usize, what: impl Fn(&Host, &Plan)) {
-        if let Some((host, _)) = self.ahead(turn) {
-            what(host, &self.plans[turn % PLANS]);
-        }
-    }
-
-    fn announce(&mut self, event: &Event, shared: &Shared) {
-        let Some(tracker) = &mut self.tracker else {
-            return debug_assert!(false, "the tracker is in another shard");
-        };
-        let Some(query) = self.parcels.take_bytes(Load::of_word(event.arg)) else { return };
-        let reply = tracker.answer(event, &query);
-        let at = event.time + shared.tracker_latency;
-        tracker.number = tracker.number.wrapping_add(1);
-        let reply_event = Event::new(at, shared.tracker, Class::Reply, 0, tracker.number, event.to);
-        let load = self.parcels.insert(Content::bytes(reply), Size::of(0));
-        self.outbox.post(reply_event.with(event.number, load.word()), &mut self.queue, &mut self.parcels);
     }
 }
 
@@ -268,6 +197,18 @@ impl TrackerHost {
     fn new(shared: &Shared) -> Self {
         let logic = Tracker::new(shared.spec.tracker.config());
         Self { logic, rng: shared.seed.derive("tracker", 0).rng(), number: 0 }
+    }
+
+    /// Somebody announces.
+    #[inline(never)]
+    fn announce(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let Some(query) = ctx.parcels.take_bytes(Load::of_word(event.arg)) else { return };
+        let reply = self.answer(event, &query);
+        let at = event.time + ctx.shared.tracker_latency;
+        self.number = self.number.wrapping_add(1);
+        let reply_event = Event::new(at, ctx.shared.tracker, Class::Reply, 0, self.number, event.to);
+        let load = ctx.parcels.insert(Content::bytes(reply), Size::of(0));
+        ctx.post(reply_event.with(event.number, load.word()));
     }
 
     fn answer(&mut self, event: &Event, query: &[u8]) -> Vec<u8> {

@@ -42,11 +42,7 @@ impl Item {
     /// Appends it to `out` as bencode.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Integer(number) => {
-                out.push(b'i');
-                print(*number, out);
-                out.push(b'e');
-            }
+            Self::Integer(number) => integer(*number, out),
             Self::String(bytes) => string(bytes, out),
             Self::List(items) => {
                 out.push(b'l');
@@ -65,7 +61,15 @@ impl Item {
     }
 }
 
-fn string(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends an integer.
+pub(crate) fn integer(number: i64, out: &mut Vec<u8>) {
+    out.push(b'i');
+    print(number, out);
+    out.push(b'e');
+}
+
+/// Appends a string.
+pub(crate) fn string(bytes: &[u8], out: &mut Vec<u8>) {
     print(bytes.len(), out);
     out.push(b':');
     out.extend_from_slice(bytes);

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use check::{BencodeError, Fault, MAX_DEPTH, MAX_TOKENS};
 pub use item::Item;
+pub(crate) use item::{integer, string};
 
 use check::{Token, Tokens};
 

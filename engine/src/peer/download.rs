@@ -47,10 +47,9 @@ impl Peer {
         }
         let mut allowed = SmallVec::<[PieceIndex; 2]>::new();
         if fast_only {
-            allowed
-                .extend(self.conns.allowed(id).into_iter().flat_map(|allowed| allowed.to_us.iter().copied()));
-            if allowed.is_empty() {
-                return;
+            match self.conns.allowed(id).filter(|allowed| !allowed.to_us.is_empty()) {
+                Some(some) => allowed.extend_from_slice(&some.to_us),
+                None => return,
             }
         }
         let Some(Busy { conn, traffic, pools }) = self.conns.active(id, &self.config, now) else { return };

@@ -238,18 +238,25 @@ impl Peer {
     }
 
     /// What may have become due by what has just changed.
+    #[inline]
     fn after_input(&mut self, now: Instant) {
-        if self.running {
-            if self.next_round <= now {
-                self.next_round = now + self.config.choke_interval;
-                self.round(now);
-            }
-            if self.rechoke {
-                self.decide_chokes(false, now);
-            }
-            if self.announce_at <= now || self.announcer_changed {
-                self.announce_if_due(now);
-            }
+        let due = self.next_round <= now || self.announce_at <= now;
+        if self.running && (due || self.rechoke || self.announcer_changed) {
+            self.do_what_is_due(now);
+        }
+    }
+
+    #[inline(never)]
+    fn do_what_is_due(&mut self, now: Instant) {
+        if self.next_round <= now {
+            self.next_round = now + self.config.choke_interval;
+            self.round(now);
+        }
+        if self.rechoke {
+            self.decide_chokes(false, now);
+        }
+        if self.announce_at <= now || self.announcer_changed {
+            self.announce_if_due(now);
         }
     }
 

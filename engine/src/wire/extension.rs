@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::bencode::{BencodeError, Item, Value};
+use crate::bencode::{BencodeError, Value, integer, string};
 use crate::text;
 
 /// The name of BEP 9's extension: the info dictionary from peers.
@@ -56,22 +56,37 @@ pub enum ExtensionError {
 impl ExtendedHandshake {
     /// The payload of a message `Extended { id: 0, .. }`.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let number = |n: u32| Item::Integer(n.into());
-        let ids = self.messages.iter().map(|(name, &id)| (name, Some(Item::Integer(id.into()))));
-        let ip = self.your_ip.map(|ip| match ip {
-            IpAddr::V4(ip) => Item::string(ip.octets()),
-            IpAddr::V6(ip) => Item::string(ip.octets()),
-        });
-        Item::dictionary([
-            ("m", Some(Item::dictionary(ids))),
-            ("metadata_size", self.metadata_size.map(number)),
-            ("p", self.port.map(|port| number(port.into()))),
-            ("reqq", self.request_queue.map(number)),
-            ("upload_only", self.upload_only.map(|only| number(only.into()))),
-            ("v", self.client.as_ref().map(Item::string)),
-            ("yourip", ip),
-        ])
-        .to_bytes()
+        // Written as it goes, its keys in their order: whoever connects sends one.
+        let mut out = Vec::with_capacity(160);
+        let number = |out: &mut Vec<u8>, key: &str, value: Option<u32>| {
+            if let Some(value) = value {
+                string(key.as_bytes(), out);
+                integer(value.into(), out);
+            }
+        };
+        out.extend_from_slice(b"d1:md");
+        for (name, id) in &self.messages {
+            number(&mut out, name, Some((*id).into()));
+        }
+        out.push(b'e');
+        number(&mut out, "metadata_size", self.metadata_size);
+        number(&mut out, "p", self.port.map(u32::from));
+        number(&mut out, "reqq", self.request_queue);
+        number(&mut out, "upload_only", self.upload_only.map(u32::from));
+        if let Some(client) = &self.client {
+            string(b"v", &mut out);
+            string(client.as_bytes(), &mut out);
+        }
+        if let Some(ip) = self.your_ip {
+            string(b"yourip", &mut out);
+            match ip {
+                IpAddr::V4(ip) => string(&ip.octets(), &mut out),
+                IpAddr::V6(ip) => string(&ip.octets(), &mut out),
+            }
+        }
+        out.push(b'e');
+        debug_assert!(Value::parse(&out).is_ok(), "strict bencode");
+        out
     }
 
     /// What a payload says. Ignored are: names in `m` that are not UTF-8 or too long, and ids there that are

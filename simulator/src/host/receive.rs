@@ -115,16 +115,15 @@ impl Host {
             return;
         }
         let conn = ConnId(handle.slot());
-        match ctx.shared.notation.input(load, conn) {
-            Some(input) => self.receive(handle, input, ctx),
-            None => self.open(handle, load, ctx),
+        match load.parcel() {
+            None => self.receive(handle, ctx.shared.notation.input(load, conn), ctx),
+            Some(parcel) => self.open(handle, parcel, ctx),
         }
     }
 
     /// What a parcel holds is delivered.
     #[inline(never)]
-    fn open(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
-        let Some(parcel) = load.parcel() else { return debug_assert!(false, "a word that means nothing") };
+    fn open(&mut self, handle: Handle, parcel: u32, ctx: &mut Context<'_>) {
         let conn = ConnId(handle.slot());
         match ctx.parcels.take(parcel).content {
             Content::Bytes(bytes) => {

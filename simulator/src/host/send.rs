@@ -65,40 +65,58 @@ impl Host {
     }
 
     pub(super) fn queue_message(&mut self, conn: ConnId, message: &Message, ctx: &mut Context<'_>) {
+        if ctx.shared.checks {
+            self.check_message(conn, message, ctx);
+        }
+        let word = if ctx.shared.content.is_none() { ctx.shared.notation.note(message) } else { None };
+        match word {
+            Some(load) => {
+                ctx.tally.sent_message(load.id());
+                self.uplink.enqueue(conn.0, load, load.size(ctx.parcels));
+            }
+            None => self.queue_parcel(conn, message, ctx),
+        }
+    }
+
+    /// The same of what does not fit in a word, or is to be bytes.
+    #[inline(never)]
+    fn queue_parcel(&mut self, conn: ConnId, message: &Message, ctx: &mut Context<'_>) {
+        ctx.tally.sent_message(message.id());
         let bytes = message.wire_length();
         let size = match message {
-            Message::Piece { piece, data, .. } => {
-                if ctx.shared.checks {
-                    let piece = ctx.shared.layout.piece(*piece);
-                    let have =
-                        self.actor.get().zip(piece).is_some_and(|(actor, p)| actor.peer.have().contains(p));
-                    assert!(have, "host {} sends a piece it lacks: {piece:?}", self.id);
-                }
-                if data.is_empty() { Size::of(bytes) } else { Size::of_block(bytes) }
-            }
-            Message::Request(raw) if ctx.shared.checks => {
-                let handle = self.links.handle_of(conn.0);
-                if let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut()) {
-                    *asked.entry((raw.piece, raw.begin)).or_default() += 1;
-                }
-                Size::of(bytes)
-            }
+            Message::Piece { data, .. } if !data.is_empty() => Size::of_block(bytes),
             _ => Size::of(bytes),
         };
-        ctx.tally.sent_message(message);
-        let load = match ctx.shared.content {
+        let content = match ctx.shared.content {
             Some(_) => {
                 let mut encoded = Vec::with_capacity(bytes as usize);
                 encoder::encode(message, &mut encoded);
                 debug_assert_eq!(encoded.len(), bytes as usize, "the length charged is the length sent");
-                ctx.parcels.insert(Content::bytes(encoded), size)
+                Content::bytes(encoded)
             }
-            None => match ctx.shared.notation.note(message) {
-                Some(load) => load,
-                None => ctx.parcels.insert(Content::Message(Box::new(message.clone())), size),
-            },
+            None => Content::Message(Box::new(message.clone())),
         };
-        self.uplink.enqueue(conn.0, load, size);
+        self.uplink.enqueue(conn.0, ctx.parcels.insert(content, size), size);
+    }
+
+    /// In test builds: a peer sends what it has, and is sent what it has asked for.
+    #[inline(never)]
+    fn check_message(&mut self, conn: ConnId, message: &Message, ctx: &Context<'_>) {
+        match message {
+            Message::Piece { piece, .. } => {
+                let piece = ctx.shared.layout.piece(*piece);
+                let have =
+                    self.actor.get().zip(piece).is_some_and(|(actor, p)| actor.peer.have().contains(p));
+                assert!(have, "host {} sends a piece it lacks: {piece:?}", self.id);
+            }
+            Message::Request(raw) => {
+                let handle = self.links.handle_of(conn.0);
+                if let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut()) {
+                    *asked.entry((raw.piece, raw.begin)).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Gives the uplink its next work, if it has none.
