@@ -102,9 +102,10 @@ impl Load {
         }
     }
 
-    /// The id on the wire of the message that it is; none of a parcel.
+    /// The id on the wire of the message that it is, no parcel; a keep-alive has none.
     #[inline]
     pub fn id(self) -> Option<u8> {
+        debug_assert_eq!(self.parcel(), None);
         IDS[self.kind() as usize]
     }
 
