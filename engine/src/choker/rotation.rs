@@ -2,8 +2,8 @@
 //! is sorted and cut.
 //!
 //! Both work on a connection's index in the facts of the decision; as those ascend by id, a tie decided by
-//! index is decided by id. Both keep their memory: nothing is allocated once they have seen the most
-//! connections a peer will have.
+//! index is decided by id. A rotation has a table by id: drivers give ids out from 0 on. Both keep their
+//! memory: nothing is allocated once they have seen the most connections a peer will have.
 
 use super::Facts;
 use crate::ids::ConnId;
@@ -45,7 +45,8 @@ impl Rotation {
     pub fn align(&mut self, peers: &[Facts], rng: &mut Rng) {
         let Self { list, order, index } = self;
         index.clear();
-        index.resize(peers.last().map_or(0, |last| last.conn.index() + 1), NOT);
+        let ids = peers.iter().map(|facts| facts.conn.index() + 1).max();
+        index.resize(ids.unwrap_or(0), NOT);
         for (i, facts) in peers.iter().enumerate() {
             index[facts.conn.index()] = i as u32;
         }
