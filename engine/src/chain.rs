@@ -50,11 +50,13 @@ pub struct Pool<T> {
     free: u32,
     /// Nodes that are in a chain.
     used: u32,
+    /// Nodes that there is room for once there is one, at the least.
+    expected: u32,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), free: NONE, used: 0 }
+        Self { nodes: Vec::new(), free: NONE, used: 0, expected: 0 }
     }
 }
 
@@ -85,6 +87,22 @@ impl<T: Copy> Pool<T> {
         of(&self.nodes)
     }
 
+    /// So many values may be in it at once: there is to be room for all of them as soon as there is one, rather than in
+    /// small steps while the work is done.
+    pub fn expect(&mut self, values: usize) {
+        self.expected = self.expected.max(values as u32);
+        if !self.nodes.is_empty() {
+            self.make_room();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) {
+        self.nodes.reserve_exact((self.expected as usize).saturating_sub(self.nodes.len()));
+        grow(&mut self.nodes);
+    }
+
     fn insert(&mut self, value: T) -> u32 {
         let node = Node { value, next: NONE };
         self.used += 1;
@@ -95,7 +113,9 @@ impl<T: Copy> Pool<T> {
                 at
             }
             None => {
-                grow(&mut self.nodes);
+                if self.nodes.len() == self.nodes.capacity() {
+                    self.make_room();
+                }
                 self.nodes.push(node);
                 self.nodes.len() as u32 - 1
             }
@@ -192,7 +212,7 @@ impl<T: Copy> Pool<T> {
     /// Gives the memory back if nothing is in it.
     pub fn trim(&mut self) {
         if self.used == 0 {
-            *self = Self::default();
+            *self = Self { expected: self.expected, ..Self::default() };
         }
     }
 }
@@ -207,6 +227,23 @@ mod tests {
     #[test]
     fn a_chain_is_8_bytes() {
         assert_eq!(size_of::<Chain>(), 8);
+    }
+
+    #[test]
+    fn what_is_expected_has_room_at_once() {
+        let mut pool = Pool::default();
+        let mut chain = Chain::default();
+        pool.expect(30);
+        assert_eq!(pool.nodes.capacity(), 0);
+        for value in 0..30 {
+            pool.push_back(&mut chain, value);
+            assert_eq!(pool.nodes.capacity(), 30);
+        }
+        pool.expect(20);
+        pool.push_back(&mut chain, 30);
+        assert_eq!(pool.nodes.capacity(), 34, "small steps from there on");
+        pool.expect(50);
+        assert_eq!(pool.nodes.capacity(), 50);
     }
 
     proptest! {

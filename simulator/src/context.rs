@@ -231,6 +231,13 @@ impl Tally {
         Self { copies: vec![0; layout.pieces() as usize], ..Self::default() }
     }
 
+    /// Back to nothing.
+    pub fn clear(&mut self) {
+        let mut copies = std::mem::take(&mut self.copies);
+        copies.fill(0);
+        *self = Self { copies, ..Self::default() };
+    }
+
     /// Adds what another has counted.
     pub fn add(&mut self, other: &Self) {
         // Named one by one, so that none is forgotten.

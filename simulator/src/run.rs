@@ -113,12 +113,13 @@ fn carry_out(
     let spec = world.shared.spec.clone();
     let limit = nanos(spec.time_limit);
     let step = nanos(spec.sample_every).max(1);
-    let mut series = vec![sample(&world, &world.tally())];
+    let mut tally = world.tally();
+    let mut series = vec![sample(&world, &tally)];
     let end = loop {
         let next = (world.now + step).min(limit);
         let threads = world.threads();
         world.run_until(next).map_err(|error| RunError::Threads(threads, error.to_string()))?;
-        let tally = world.tally();
+        world.count(&mut tally);
         series.push(sample(&world, &tally));
         match world.outlook(&tally) {
             Outlook::Done => break End::Done,

@@ -116,8 +116,14 @@ impl World {
     /// What all shards have counted.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::new(&self.shared.layout);
-        self.shards.iter().for_each(|shard| sum.add(&shard.tally));
+        self.count(&mut sum);
         sum
+    }
+
+    /// The same, in place of what was counted before.
+    pub fn count(&self, sum: &mut Tally) {
+        sum.clear();
+        self.shards.iter().for_each(|shard| sum.add(&shard.tally));
     }
 
     fn plan_arrivals(&mut self, spec: &Spec) {

@@ -11,12 +11,11 @@ use super::rotation::Ranking;
 use super::{Choker, Facts, Round};
 use crate::ids::ConnId;
 use crate::rng::Rng;
-use crate::time::Instant;
 
 /// Ranks by how far a remote is from having half of the pieces.
 #[derive(Clone, Debug, Default)]
 pub struct AntiLeech {
-    ranking: Ranking<(bool, Reverse<u32>, Instant)>,
+    ranking: Ranking,
 }
 
 /// Twice the distance from half: 0 in the middle, `total` at either end. libtorrent's score, which is the

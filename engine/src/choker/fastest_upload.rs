@@ -10,13 +10,12 @@ use super::rotation::{Ranking, Rotation};
 use super::{Choker, Facts, Round};
 use crate::ids::ConnId;
 use crate::rng::Rng;
-use crate::time::Instant;
 
 /// Ranks by upload rate; equals by who has waited longest.
 #[derive(Clone, Debug, Default)]
 pub struct FastestUpload {
     rotation: Rotation,
-    ranking: Ranking<(Reverse<u64>, Instant)>,
+    ranking: Ranking,
 }
 
 impl Choker for FastestUpload {

@@ -21,7 +21,7 @@ const RECENT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Default)]
 pub struct MainlineSeed {
     rotation: Rotation,
-    ranking: Ranking<Key>,
+    ranking: Ranking,
     /// Slots given anew since the last periodic round: they count against those that the next one forces.
     /// (Mainline counted the slots that were free, also those that nobody took.)
     since_round: usize,

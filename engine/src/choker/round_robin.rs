@@ -17,7 +17,7 @@ use crate::time::Instant;
 pub struct RoundRobin {
     quota: u64,
     longest: Duration,
-    ranking: Ranking<Claim>,
+    ranking: Ranking,
 }
 
 /// What a remote can claim, the best claim first.

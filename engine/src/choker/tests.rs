@@ -425,6 +425,24 @@ fn scramble(facts: &mut Facts, now: Instant, rng: &mut Rng) {
 }
 
 proptest! {
+    /// Best first, equals by id, cut at `most`; and who was taken is remembered.
+    #[test]
+    fn a_ranking_is_a_sorted_list_that_is_cut(
+        keys in prop::collection::vec(prop::option::of(0u8..6), 0..150), most in 0usize..12,
+    ) {
+        let world = World::new("never", keys.len() as u32, 1);
+        let (mut ranking, mut unchoke) = (Ranking::new(), Vec::new());
+        let count = ranking.take(&world.peers, most, |facts| keys[facts.conn.index()], &mut unchoke);
+        let ranked = keys.iter().zip(0..).filter_map(|(key, id)| key.map(|key| (key, ConnId(id))));
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_unstable();
+        ranked.truncate(most);
+        prop_assert_eq!(count, ranked.len());
+        prop_assert!(ranked.iter().all(|(_, conn)| ranking.took(conn.index())));
+        prop_assert_eq!((0..keys.len()).filter(|&i| ranking.took(i)).count(), count);
+        prop_assert_eq!(unchoke, ranked.into_iter().map(|(_, conn)| conn).collect::<Vec<_>>());
+    }
+
     #[test]
     fn every_policy_keeps_the_contract(seed: u64, slots in 1usize..12, steps in 1u32..40) {
         for (name, _) in NAMES {

@@ -18,7 +18,7 @@ use crate::rng::Rng;
 #[derive(Clone, Debug, Default)]
 pub struct TitForTat {
     rotation: Rotation,
-    ranking: Ranking<Reverse<u64>>,
+    ranking: Ranking,
 }
 
 impl Choker for TitForTat {

@@ -13,13 +13,15 @@ use super::connection::{Allowed, Connection, NONE, Pools, Ramp, Stage, Traffic};
 use super::footprint::{grow, of, of_tree};
 
 /// See the module. Laid out by how often a part is touched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Connections {
     slots: Vec<Connection>,
     traffic: Vec<Traffic>,
     pools: Pools,
-    free_traffic: Vec<u32>,
+    /// The first place of `traffic` that is free, which names the next; and how many there are.
+    free_traffic: u32,
+    free_places: u32,
     /// Who each is with; zeros before its handshake.
     peer_ids: Vec<PeerId>,
     /// Only of connections that have any.
@@ -33,6 +35,26 @@ pub(crate) struct Busy<'a> {
     pub traffic: &'a mut Traffic,
     pub pools: &'a mut Pools,
 }
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            traffic: Vec::new(),
+            pools: Pools::default(),
+            free_traffic: NONE,
+            free_places: 0,
+            peer_ids: Vec::new(),
+            allowed: BTreeMap::new(),
+            live: 0,
+        }
+    }
+}
+
+/// Requests that there is room for from the start, for each connection on which blocks move.
+const REQUESTS: usize = 3;
+/// Blocks asked of us that there is room for from the start: five by each of four.
+const UPLOADS: usize = 20;
 
 impl Connections {
     /// The bytes, from the first on, that HAVEs and blocks touch.
@@ -64,13 +86,16 @@ impl Connections {
         let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         if conn.traffic == NONE {
             conn.ramp = Ramp::begin(config, now);
-            conn.traffic = match self.free_traffic.pop() {
-                Some(at) => {
-                    self.traffic[at as usize] = Traffic::new(now);
-                    at
+            conn.traffic = match self.traffic.get_mut(self.free_traffic as usize) {
+                Some(place) => {
+                    let next = std::mem::replace(place, Traffic::new(now)).next_free();
+                    self.free_places -= 1;
+                    std::mem::replace(&mut self.free_traffic, next)
                 }
                 None => {
-                    grow(&mut self.traffic);
+                    if self.traffic.len() == self.traffic.capacity() {
+                        Self::make_room(&mut self.traffic, &mut self.pools);
+                    }
                     self.traffic.push(Traffic::new(now));
                     self.traffic.len() as u32 - 1
                 }
@@ -165,13 +190,31 @@ impl Connections {
         self.pools.requests.iter(traffic.requests)
     }
 
+    /// Room for more connections on which blocks move, and for what is requested over them.
+    #[cold]
+    #[inline(never)]
+    fn make_room(traffic: &mut Vec<Traffic>, pools: &mut Pools) {
+        grow(traffic);
+        pools.requests.expect(REQUESTS * traffic.capacity());
+        pools.blocks.expect(UPLOADS);
+    }
+
+    /// A place in `traffic` is free, and what was there is cleared.
+    fn free_traffic(&mut self, at: u32) {
+        if let Some(place) = self.traffic.get_mut(at as usize) {
+            place.set_free(self.free_traffic);
+            self.free_traffic = at;
+            self.free_places += 1;
+        }
+    }
+
     /// Lets go of the traffic if it is over.
     pub fn settle(&mut self, id: ConnId, config: &PeerConfig, now: Instant) {
         let Some(Busy { conn, traffic, .. }) = self.busy(id) else { return };
         if conn.am_choking && conn.peer_choking && traffic.is_over(config, now) {
             let at = std::mem::replace(&mut conn.traffic, NONE);
             conn.ramp = None;
-            self.free_traffic.push(at);
+            self.free_traffic(at);
         }
     }
 
@@ -181,8 +224,8 @@ impl Connections {
             self.slots.shrink_to_fit();
             self.peer_ids.shrink_to_fit();
         }
-        if self.free_traffic.len() == self.traffic.len() {
-            (self.traffic, self.free_traffic) = (Vec::new(), Vec::new());
+        if self.free_places as usize == self.traffic.len() {
+            (self.traffic, self.free_traffic, self.free_places) = (Vec::new(), NONE, 0);
         }
         self.pools.requests.trim();
         self.pools.blocks.trim();
@@ -192,7 +235,7 @@ impl Connections {
     pub fn footprint(&self) -> (u64, u64) {
         let own: u64 = self.slots.iter().map(Connection::footprint).sum();
         let allowed: u64 = self.allowed.values().map(Allowed::footprint).sum();
-        let traffic = of(&self.traffic) + of(&self.free_traffic);
+        let traffic = of(&self.traffic);
         let requests = self.pools.requests.footprint() + self.pools.blocks.footprint();
         let tables = of(&self.slots) + of(&self.peer_ids) + of_tree::<(ConnId, Allowed)>(self.allowed.len());
         (tables + own + allowed, traffic + requests)
@@ -257,7 +300,7 @@ impl Connections {
         let conn = std::mem::replace(slot, Connection::free());
         if let Some(traffic) = self.traffic.get_mut(conn.traffic as usize) {
             traffic.clear(&mut self.pools);
-            self.free_traffic.push(conn.traffic);
+            self.free_traffic(conn.traffic);
         }
         self.live -= 1;
         self.allowed.remove(&id);

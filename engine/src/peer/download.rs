@@ -364,7 +364,6 @@ impl Peer {
     pub(crate) fn on_verified(&mut self, piece: PieceIndex, ok: bool, now: Instant) {
         let ok = ok || planted!(HashCheckSkipped);
         let Some(sources) = self.pieces.verified(piece, ok, &mut self.rng) else { return };
-        let sources: SmallVec<[IpAddr; 16]> = SmallVec::from_slice(sources);
         if ok {
             let cleared = self.cleared(&sources);
             self.emit(Output::Event(Event::PieceCompleted(piece)));

@@ -72,7 +72,7 @@ impl Peer {
         let (connections, requests) = self.conns.footprint();
         Footprint {
             connections: connections + of::<ConnId>(&self.sources) + of(&self.unchoke),
-            requests: requests + of(&self.refused),
+            requests,
             pieces: self.pieces.footprint(),
             addresses: of_queue::<Candidate>(&self.candidates) + dialling + boxed + told,
             remotes: self.remotes.footprint(),

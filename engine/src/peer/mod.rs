@@ -53,7 +53,6 @@ use crate::addr::Addr;
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
 use crate::ids::ConnId;
-use crate::layout::BlockRef;
 use crate::picker::Picker;
 use crate::rng::{self, Rng, Seed};
 use crate::time::Instant;
@@ -118,7 +117,6 @@ pub struct Peer {
     gave: u64,
     /// Those chosen last to be unchoked, in the order of their ids.
     unchoke: Vec<ConnId>,
-    refused: Vec<BlockRef>,
 
     identity: Identity,
     announcer: Announcer,
@@ -187,7 +185,6 @@ impl Peer {
             next_round: Instant::FAR,
             rechoke: false,
             unchoke: Vec::new(),
-            refused: Vec::new(),
             announcer,
             announce_at: Instant::FAR,
             announcer_changed: false,

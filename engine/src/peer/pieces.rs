@@ -7,7 +7,7 @@
 //! - a block is handed out twice only in endgame.
 
 use std::mem::take;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use smallvec::SmallVec;
 
@@ -36,9 +36,41 @@ pub(crate) struct Begun {
     /// A complete remote was asked for a block of it.
     of_seed: bool,
     /// Who sent its blocks.
-    pub sources: SmallVec<[IpAddr; 2]>,
+    sources: SmallVec<[Source; 16]>,
     verifying: bool,
 }
+
+/// Who sent a block, in four bytes that stand for one address as long as a begun piece names it: an address of IPv4 is
+/// itself. For others, and for the addresses of 240.0.0.0/4, which is nobody's, it is where they are in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source(u32);
+
+impl Source {
+    /// The first of those that stand for a place in the table.
+    const LISTED: u32 = 0xf000_0000;
+
+    /// That of an address that needs no table.
+    fn plain(ip: IpAddr) -> Option<Self> {
+        match ip {
+            IpAddr::V4(ip) => Some(Self(ip.to_bits())).filter(|source| source.0 < Self::LISTED),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    fn listed(place: usize) -> Self {
+        Self(Self::LISTED | place as u32)
+    }
+
+    fn ip(self, listed: &[IpAddr]) -> Option<IpAddr> {
+        match self.0.checked_sub(Self::LISTED) {
+            Some(place) => listed.get(place as usize).copied(),
+            None => Some(Ipv4Addr::from_bits(self.0).into()),
+        }
+    }
+}
+
+/// Addresses that sent blocks of one piece.
+pub(crate) type Sources = SmallVec<[IpAddr; 16]>;
 
 impl Begun {
     /// Nothing of it is had or asked for.
@@ -96,6 +128,8 @@ pub(crate) struct Pieces {
     index: Vec<PieceIndex>,
     /// Begun pieces with a free block, oldest first.
     partial: Vec<PieceIndex>,
+    /// The addresses of [`Source`]s that are not of IPv4. A place is used again that no begun piece names.
+    listed: Vec<IpAddr>,
 }
 
 impl Pieces {
@@ -104,7 +138,15 @@ impl Pieces {
         for piece in have.iter(&layout) {
             availability.close(piece);
         }
-        Self { layout, have, availability, begun: Vec::new(), index: Vec::new(), partial: Vec::new() }
+        Self {
+            layout,
+            have,
+            availability,
+            begun: Vec::new(),
+            index: Vec::new(),
+            partial: Vec::new(),
+            listed: Vec::new(),
+        }
     }
 
     /// Asks for the memory of the lists of begun pieces.
@@ -142,10 +184,10 @@ impl Pieces {
         let spilled = |begun: &Begun| {
             let state = if begun.state.spilled() { begun.state.capacity() } else { 0 };
             let sources = if begun.sources.spilled() { begun.sources.capacity() } else { 0 };
-            (state + sources * size_of::<IpAddr>()) as u64
+            (state + sources * size_of::<Source>()) as u64
         };
         let buffers: u64 = self.begun.iter().map(spilled).sum();
-        let tables = of(&self.begun) + of(&self.index) + of(&self.partial);
+        let tables = of(&self.begun) + of(&self.index) + of(&self.partial) + of(&self.listed);
         self.have.footprint() + self.availability.footprint() + tables + buffers
     }
 
@@ -259,13 +301,24 @@ impl Pieces {
         match self.begun.get_mut(at) {
             Some(place) => *place = begun,
             None => {
-                grow(&mut self.begun);
+                self.make_room();
                 self.begun.push(begun);
             }
         }
         self.index.push(piece);
         self.partial.push(piece);
         at
+    }
+
+    /// Room for more pieces that are begun, in all tables of those: at first for as many as a swarm of so many pieces
+    /// mostly has, sixteen at the most.
+    fn make_room(&mut self) {
+        if self.begun.capacity() == 0 {
+            self.begun.reserve_exact((self.layout.pieces() / 16).clamp(4, 16) as usize);
+        }
+        grow(&mut self.begun);
+        self.index.reserve_exact(self.begun.capacity() - self.index.len());
+        self.partial.reserve_exact(self.begun.capacity() - self.partial.len());
     }
 
     /// In endgame: a busy block that `asker` may be asked for as well, the least requested first, ties by a
@@ -363,6 +416,7 @@ impl Pieces {
 
     /// `block` has come from `source`; `counted` says that its request was still counted on.
     pub fn receive(&mut self, block: BlockRef, source: IpAddr, counted: bool) -> Received {
+        let source = Source::plain(source).unwrap_or_else(|| self.list(source));
         let Some(begun) = self.begun_mut(block.piece()) else { return Received::Duplicate };
         let n = (block.begin() / BLOCK) as usize;
         let state = begun.state[n];
@@ -385,8 +439,31 @@ impl Pieces {
         Received::New { copies: state.saturating_sub(u8::from(counted)), done }
     }
 
-    /// The verdict on a piece. Returns who sent it; `None` if no verdict was due.
-    pub fn verified(&mut self, piece: PieceIndex, ok: bool, rng: &mut Rng) -> Option<&[IpAddr]> {
+    /// Stands for an address that has to be in the table.
+    #[cold]
+    #[inline(never)]
+    fn list(&mut self, ip: IpAddr) -> Source {
+        if let Some(place) = self.listed.iter().position(|&listed| listed == ip) {
+            return Source::listed(place);
+        }
+        let open = &self.begun[..self.index.len()];
+        let named = |source| open.iter().any(|begun| begun.sources.contains(&source));
+        // They are looked through before the table would grow, not each time.
+        let full = self.listed.len() == self.listed.capacity();
+        let free = (0..self.listed.len()).find(|&place| full && !named(Source::listed(place)));
+        let place = free.unwrap_or(self.listed.len());
+        match self.listed.get_mut(place) {
+            Some(listed) => *listed = ip,
+            None => {
+                grow(&mut self.listed);
+                self.listed.push(ip);
+            }
+        }
+        Source::listed(place)
+    }
+
+    /// The verdict on a piece. Returns who sent it, in no order; `None` if no verdict was due.
+    pub fn verified(&mut self, piece: PieceIndex, ok: bool, rng: &mut Rng) -> Option<Sources> {
         if !self.begun_of(piece)?.verifying {
             return None;
         }
@@ -404,7 +481,8 @@ impl Pieces {
                 self.availability.open(good, rng);
             }
         }
-        self.begun.get(self.index.len()).map(|begun| begun.sources.as_slice())
+        let begun = self.begun.get(self.index.len())?;
+        Some(begun.sources.iter().filter_map(|source| source.ip(&self.listed)).collect())
     }
 
     /// Gives the memory of pieces back that were begun and are no more.
@@ -443,6 +521,39 @@ mod tests {
     use crate::ids::ConnId;
     use crate::picker::Sequential;
     use crate::rng::Seed;
+
+    #[test]
+    fn a_begun_piece_is_two_cache_lines() {
+        assert_eq!(size_of::<Begun>(), 128);
+    }
+
+    #[test]
+    fn sources_come_back_whatever_their_address() {
+        let layout = Layout::new(8 * u64::from(BLOCK), 4 * u64::from(BLOCK)).unwrap();
+        let mut rng = Seed(1).rng();
+        let mut pieces = Pieces::new(layout, Bitfield::empty(&layout), &mut rng);
+        let asker = Asker { conn: ConnId(0), remote: None, suspect: false, only: None };
+        // Each piece has other senders, of IPv6 and of what is nobody's: their places are used again.
+        for round in 0..40 {
+            let odd = |n: u32| format!("2001:db8::{round:x}:{n}").parse::<IpAddr>().unwrap();
+            let sent = ["10.0.0.1".parse().unwrap(), odd(1), "250.0.0.1".parse().unwrap(), odd(2)];
+            let mut blocks = Vec::new();
+            while let Some(block) = pieces.next_block(&asker, &mut Sequential, &mut rng) {
+                blocks.push(block);
+            }
+            let (first, second) = blocks.split_at(4);
+            for (of_first, of_second) in first.iter().zip(second) {
+                let n = (of_first.begin() / BLOCK) as usize;
+                pieces.receive(*of_first, sent[n], true);
+                pieces.receive(*of_second, sent[n / 3], true);
+            }
+            let first = pieces.verified(first[0].piece(), false, &mut rng).unwrap();
+            assert_eq!(first.as_slice(), sent, "round {round}");
+            let second = pieces.verified(second[0].piece(), false, &mut rng).unwrap();
+            assert_eq!(second.as_slice(), &sent[..2], "round {round}");
+            assert!(pieces.listed.len() <= 8, "{}", pieces.listed.len());
+        }
+    }
 
     #[test]
     fn a_seed_is_asked_for_what_only_it_can_give() {

@@ -157,8 +157,9 @@ impl Peer {
         let (conns, config) = (&self.conns, &self.config);
         conns.prefetch_all_traffic();
         let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
-        let mut facts: SmallVec<[Facts; 48]> =
-            ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)).collect();
+        // Room for as many as a peer has by default.
+        let mut facts = SmallVec::<[Facts; 80]>::new();
+        facts.extend(ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)));
         if self.config.lend_idle_slots {
             if periodic {
                 self.look_for_idle(&facts, now);
@@ -212,22 +213,16 @@ impl Peer {
             conn.slot_use = SlotUse::UNKNOWN;
         }
         let Some(Busy { conn, traffic, pools }) = self.conns.busy(id) else { return };
-        let mut refused = std::mem::take(&mut self.refused);
+        let rejects = conn.fast && !planted!(RejectNotSent);
         for queue in [&mut traffic.reading, &mut traffic.uploads] {
             pools.blocks.retain(queue, |block| {
                 let keep = allowed.contains(&block.piece());
-                if !keep {
-                    refused.push(*block);
+                if !keep && rejects {
+                    let message = Message::Reject((*block).into());
+                    push_with(&mut self.outputs, || Output::Send { conn: id, message });
                 }
                 keep
             });
         }
-        if conn.fast && !planted!(RejectNotSent) {
-            for block in &refused {
-                self.emit(Output::Send { conn: id, message: Message::Reject((*block).into()) });
-            }
-        }
-        refused.clear();
-        self.refused = refused;
     }
 }

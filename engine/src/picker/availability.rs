@@ -17,7 +17,11 @@
 //! hear the same HAVEs would run after the same pieces.
 
 use crate::layout::{Layout, PieceIndex};
+use crate::peer::grow;
 use crate::rng::{self, Rng};
+
+/// Borders that there is room for once there are more than two: of as many counts as a peer mostly has neighbours.
+const USUAL_COUNTS: usize = 48;
 
 /// Availability of one torrent's pieces as one peer sees it. Neighbours that have every piece are not
 /// counted here (they change no ranking): the peer keeps their number. Ten bytes for each piece.
@@ -73,7 +77,7 @@ impl Availability {
     /// Asks for the memory of the borders of some fifty counts.
     #[inline]
     pub(crate) fn prefetch_borders(&self) {
-        prefetch::part(self.start.as_slice(), 0..192);
+        prefetch::part(self.start.as_slice(), 0..USUAL_COUNTS * size_of::<u32>());
     }
 
     /// Where a piece would stand that has one neighbour more.
@@ -206,7 +210,11 @@ impl Availability {
     #[cold]
     fn reach(&mut self, count: usize) {
         let pieces = self.order.len() as u32;
+        if self.start.capacity() < USUAL_COUNTS {
+            self.start.reserve_exact(USUAL_COUNTS - self.start.len());
+        }
         while self.start.len() < count + 2 {
+            grow(&mut self.start);
             self.start.push(pieces);
         }
     }

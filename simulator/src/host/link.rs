@@ -6,6 +6,8 @@ use crate::network::flow::Flow;
 
 use super::storage::Asked;
 
+/// No slot.
+const NONE: u32 = u32::MAX;
 /// Bits of a [`Handle`] that are the slot; the rest is its generation.
 const SLOT_BITS: u32 = 20;
 
@@ -42,6 +44,7 @@ pub(crate) struct Link {
     /// The other end's port, as whoever dialled knows it.
     pub port: u16,
     generation: u32,
+    /// The host at the other end; of a slot that is free, the next one that is, or [`NONE`].
     pub remote: u32,
     /// The other end's handle; known once open.
     pub remote_handle: Handle,
@@ -99,14 +102,21 @@ pub(crate) struct NewLink {
     pub checks: bool,
 }
 
-/// The links of one host, in slots that are used again, lowest first in the order they were freed.
-#[derive(Debug, Default)]
+/// The links of one host, in slots that are used again, the one that was freed last first.
+#[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Links {
     slots: Vec<Link>,
     /// Empty if no link needs one.
     sides: Vec<Side>,
-    free: Vec<u32>,
+    /// The first slot that is free.
+    free: u32,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self { slots: Vec::new(), sides: Vec::new(), free: NONE }
+    }
 }
 
 impl Links {
@@ -116,8 +126,8 @@ impl Links {
             decoder: new.wire.then(|| Box::new(Decoder::new(Limits::default()))),
             asked: new.checks.then(Box::default),
         };
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
+        let slot = match self.slots.get(self.free as usize) {
+            Some(link) => std::mem::replace(&mut self.free, link.remote),
             None => {
                 if self.slots.len() == self.slots.capacity() {
                     self.slots.reserve_exact((self.slots.len() / 8).max(4));
@@ -164,7 +174,7 @@ impl Links {
         if let Some(side) = self.sides.get_mut(slot as usize) {
             *side = Side::default();
         }
-        self.free.push(slot);
+        link.remote = std::mem::replace(&mut self.free, slot);
     }
 
     /// The link a handle names, unless it is another by now.

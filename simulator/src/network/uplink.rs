@@ -125,11 +125,22 @@ impl Uplink {
         }
     }
 
+    /// Makes room for a lane, for its turn in any of the rounds, and for three loads behind its first.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, lane: u32) {
+        self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(4));
+        self.lanes.resize_with(lane as usize + 1, Lane::default);
+        let lanes = self.lanes.capacity();
+        self.express.reserve_exact(lanes - self.express.len());
+        self.round.reserve_exact(lanes - self.round.len());
+        self.rest.expect(3 * lanes);
+    }
+
     /// Queues a load of a size on a connection.
     pub fn enqueue(&mut self, lane: u32, load: Load, size: Size) {
         if lane as usize >= self.lanes.len() {
-            self.lanes.reserve_exact((lane as usize + 1 - self.lanes.len()).max(4));
-            self.lanes.resize_with(lane as usize + 1, Lane::default);
+            self.make_room(lane);
         }
         let state = &mut self.lanes[lane as usize];
         if state.first == Load::NONE {
