@@ -150,7 +150,8 @@ impl fmt::Display for Magnet {
         let mut link = format!("magnet:?xt=urn:btih:{}", self.info_hash);
         let mut add = |key: &str, value: &str| {
             link.push_str(key);
-            percent::encode(value.as_bytes(), &mut link);
+            // Writing to a string cannot fail.
+            let _ = percent::encode(value.as_bytes(), &mut link);
         };
         self.name.iter().for_each(|name| add("&dn=", name));
         self.trackers.iter().for_each(|url| add("&tr=", url));

@@ -2,14 +2,28 @@
 //! digest are the same run. What a block's bytes are is left out (the verdict on its piece is in), so that
 //! the message stack and the wire stack of one scenario give one digest.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use engine::Instant;
 use engine::peer::{Input, Output};
+use engine::tracker::AnnounceRequest;
 use engine::wire::{Handshake, Message, RawBlock};
 use sha1::{Digest as _, Sha1};
+use smallvec::SmallVec;
 
 use crate::network::latency::mix;
+
+/// A text that is made to be digested.
+#[derive(Default)]
+struct Text(SmallVec<[u8; 512]>);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
 
 /// The digest of one host so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +103,14 @@ impl HostDigest {
             }
             _ => {}
         }
+    }
+
+    #[inline(never)]
+    fn query(&mut self, request: &AnnounceRequest) {
+        let mut query = Text::default();
+        // Writing to it cannot fail.
+        let _ = request.write_query(&mut query);
+        self.bytes(&query.0);
     }
 
     /// What the host was told.
@@ -172,7 +194,7 @@ impl HostDigest {
             Output::VerifyPiece { piece } => self.pair(38, piece.get()),
             Output::Announce(request) => {
                 self.word(39);
-                self.bytes(request.to_query().as_bytes());
+                self.query(request);
             }
             Output::Event(_) => {}
         }

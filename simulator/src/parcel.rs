@@ -1,15 +1,35 @@
 //! Parcels: what is queued on a link or on its way and does not fit in a [`Load`](crate::load::Load), in one table whose
 //! places are used again.
 
-use std::ops::Index;
+use std::fmt::{self, Write};
+use std::ops::{Deref, Index};
 
-use bytes::Bytes;
 use engine::wire::{Handshake, Message};
 
 use crate::load::{Load, Size};
 
 /// No place in the table.
 const NONE: u32 = u32::MAX;
+/// Buffers that are kept to be used again, at the most: a swarm's first announces come all at once, those after one by one.
+const SPARE: usize = 8;
+
+/// Bytes under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffer(pub Vec<u8>);
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
 
 /// What a parcel holds.
 #[derive(Clone, Debug)]
@@ -21,13 +41,13 @@ pub(crate) enum Content {
     /// The message stack: a message.
     Message(Box<Message>),
     /// The wire stack: the bytes of a handshake or of a message; to or from a tracker: a query or a reply.
-    Bytes(Box<Bytes>),
+    Bytes(Box<Buffer>),
 }
 
 impl Content {
     /// The bytes of the wire stack, or those that go to and from a tracker.
-    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self::Bytes(Box::new(bytes.into()))
+    pub fn bytes(bytes: Vec<u8>) -> Self {
+        Self::Bytes(Box::new(Buffer(bytes)))
     }
 }
 
@@ -50,11 +70,14 @@ impl Parcel {
 pub(crate) struct Parcels {
     table: Vec<Parcel>,
     free: u32,
+    /// Empty.
+    #[expect(clippy::vec_box, reason = "the boxes are used again too")]
+    spare: Vec<Box<Buffer>>,
 }
 
 impl Default for Parcels {
     fn default() -> Self {
-        Self { table: Vec::new(), free: NONE }
+        Self { table: Vec::new(), free: NONE, spare: Vec::new() }
     }
 }
 
@@ -91,10 +114,23 @@ impl Parcels {
     }
 
     /// Takes the bytes out that a load names; none if it is something else.
-    pub fn take_bytes(&mut self, load: Load) -> Option<Bytes> {
+    pub fn take_bytes(&mut self, load: Load) -> Option<Box<Buffer>> {
         match self.take(load.parcel()?).content {
-            Content::Bytes(bytes) => Some(*bytes),
+            Content::Bytes(bytes) => Some(bytes),
             _ => None,
+        }
+    }
+
+    /// An empty buffer: one that was used before, if there is one.
+    pub fn buffer(&mut self) -> Box<Buffer> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back that is no longer needed.
+    pub fn give_back(&mut self, mut buffer: Box<Buffer>) {
+        if self.spare.len() < SPARE {
+            buffer.0.clear();
+            self.spare.push(buffer);
         }
     }
 }
@@ -109,6 +145,22 @@ impl Index<u32> for Parcels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_are_used_again_and_few_are_kept() {
+        let mut parcels = Parcels::default();
+        let mut buffer = parcels.buffer();
+        write!(buffer, "a query of {} bytes", 20).unwrap();
+        let (bytes, room) = (buffer.to_vec(), buffer.0.capacity());
+        let load = parcels.insert(Content::Bytes(buffer), Size::of(0));
+        let taken = parcels.take_bytes(load).unwrap();
+        assert_eq!(**taken, *bytes);
+        parcels.give_back(taken);
+        let again = parcels.buffer();
+        assert_eq!((again.len(), again.0.capacity()), (0, room));
+        (0..2 * SPARE).for_each(|_| parcels.give_back(Box::default()));
+        assert_eq!(parcels.spare.len(), SPARE);
+    }
 
     #[test]
     fn places_are_used_again() {

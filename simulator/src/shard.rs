@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use engine::Instant;
 use engine::peer::{Input, Outputs};
 use engine::rng::Rng;
-use engine::tracker::{AnnounceRequest, Tracker};
+use engine::tracker::{AnnounceReply, AnnounceRequest, Failure, Tracker};
 
 use crate::context::{Context, Shared, Tally};
 use crate::event::{Class, Event};
@@ -15,7 +15,7 @@ use crate::faults::Trouble;
 use crate::host::Host;
 use crate::load::{Load, Size};
 use crate::lookout::Lookout;
-use crate::parcel::{Content, Parcel, Parcels};
+use crate::parcel::{Buffer, Content, Parcel, Parcels};
 use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::watch::Tap;
@@ -191,35 +191,42 @@ struct TrackerHost {
     logic: Tracker,
     rng: Rng,
     number: u32,
+    /// What it last said.
+    reply: AnnounceReply,
 }
 
 impl TrackerHost {
     fn new(shared: &Shared) -> Self {
         let logic = Tracker::new(shared.spec.tracker.config());
-        Self { logic, rng: shared.seed.derive("tracker", 0).rng(), number: 0 }
+        let rng = shared.seed.derive("tracker", 0).rng();
+        Self { logic, rng, number: 0, reply: AnnounceReply::default() }
     }
 
     /// Somebody announces.
     #[inline(never)]
     fn announce(&mut self, event: &Event, ctx: &mut Context<'_>) {
-        let Some(query) = ctx.parcels.take_bytes(Load::of_word(event.arg)) else { return };
-        let reply = self.answer(event, &query);
+        let Some(mut bytes) = ctx.parcels.take_bytes(Load::of_word(event.arg)) else { return };
+        self.answer(event, &mut bytes);
         let at = event.time + ctx.shared.tracker_latency;
         self.number = self.number.wrapping_add(1);
         let reply_event = Event::new(at, ctx.shared.tracker, Class::Reply, 0, self.number, event.to);
-        let load = ctx.parcels.insert(Content::bytes(reply), Size::of(0));
+        let load = ctx.parcels.insert(Content::Bytes(bytes), Size::of(0));
         ctx.post(reply_event.with(event.number, load.word()));
     }
 
-    fn answer(&mut self, event: &Event, query: &[u8]) -> Vec<u8> {
-        let from = crate::host::address_of(event.to);
-        let reply = match AnnounceRequest::from_query(query) {
-            Ok(request) => self
-                .logic
-                .announce(Instant::from_nanos(event.time), &request, from, &mut self.rng)
-                .map(|reply| reply.to_bytes(request.compact)),
-            Err(error) => Err(engine::tracker::Failure::new(error.to_string())),
-        };
-        reply.unwrap_or_else(|failure| failure.to_bytes())
+    /// Puts the reply to a query in its place.
+    fn answer(&mut self, event: &Event, bytes: &mut Buffer) {
+        let Self { logic, rng, reply, .. } = self;
+        let (now, from) = (Instant::from_nanos(event.time), crate::host::address_of(event.to));
+        let request = AnnounceRequest::from_query(bytes).map_err(|error| Failure::new(error.to_string()));
+        let answered = request.and_then(|request| {
+            logic.answer(now, &request, from, rng, reply)?;
+            Ok(request.compact)
+        });
+        bytes.0.clear();
+        match answered {
+            Ok(compact) => reply.encode(compact, &mut bytes.0),
+            Err(failure) => bytes.0.extend(failure.to_bytes()),
+        }
     }
 }

@@ -70,9 +70,14 @@ pub(crate) fn integer(number: i64, out: &mut Vec<u8>) {
 
 /// Appends a string.
 pub(crate) fn string(bytes: &[u8], out: &mut Vec<u8>) {
-    print(bytes.len(), out);
-    out.push(b':');
+    string_of(bytes.len(), out);
     out.extend_from_slice(bytes);
+}
+
+/// Appends what a string of so many bytes begins with; they are to follow.
+pub(crate) fn string_of(length: usize, out: &mut Vec<u8>) {
+    print(length, out);
+    out.push(b':');
 }
 
 fn print(number: impl itoa::Integer, out: &mut Vec<u8>) {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use check::{BencodeError, Fault, MAX_DEPTH, MAX_TOKENS};
 pub use item::Item;
-pub(crate) use item::{integer, string};
+pub(crate) use item::{integer, string, string_of};
 
 use check::{Token, Tokens};
 

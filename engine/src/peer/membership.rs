@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::addr::Addr;
 use crate::ids::ConnId;
 use crate::time::Instant;
@@ -63,16 +65,25 @@ impl Candidate {
 
 impl Peer {
     pub(crate) fn on_discovered(&mut self, peers: &[SocketAddr], now: Instant) {
+        let room = MAX_CANDIDATES.saturating_sub(self.candidates.len());
+        let mut unknown = SmallVec::<[SocketAddr; 64]>::new();
         for &addr in peers {
             let known = self.is_hopeless(addr)
                 || self.candidates.iter().any(|candidate| candidate.addr == addr)
+                || unknown.contains(&addr)
                 || !self.may_dial(addr);
-            if !known && self.candidates.len() < MAX_CANDIDATES {
-                self.add_candidate(Candidate::new(addr, 0, now));
+            if !known && unknown.len() < room {
+                unknown.push(addr);
             }
         }
+        self.candidates.reserve_exact(unknown.len());
+        self.candidates.extend(unknown.into_iter().map(|addr| Candidate::new(addr, 0, now)));
         self.dial(now);
-        self.candidates.shrink_to_fit();
+        // Most of them may be dialled by now.
+        let spare = self.candidates.capacity() - self.candidates.len();
+        if spare > self.candidates.len() / 8 + 8 {
+            self.candidates.shrink_to_fit();
+        }
     }
 
     /// The user knows better than we do: what has failed before is forgotten, and they come first.

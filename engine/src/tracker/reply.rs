@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::bencode::{BencodeError, Item, Value};
+use crate::bencode::{BencodeError, Item, Value, integer, string, string_of};
 use crate::text;
 use crate::wire::PeerId;
 
@@ -159,46 +159,79 @@ impl AnnounceReply {
     /// As a bencoded body: compact with `peers` and, if there are any, `peers6`; or with a list of
     /// dictionaries, which hold the peer ids that are known.
     pub fn to_bytes(&self, compact: bool) -> Vec<u8> {
-        let duration = |d: Duration| Item::unsigned(d.as_secs());
-        let count = |n: u32| Item::Integer(n.into());
-        let (peers, peers6) = if compact { self.compact_peers() } else { (self.listed_peers(), None) };
-        Item::dictionary([
-            ("interval", Some(duration(self.interval))),
-            ("min interval", self.min_interval.map(duration)),
-            ("complete", self.complete.map(count)),
-            ("incomplete", self.incomplete.map(count)),
-            ("peers", Some(peers)),
-            ("peers6", peers6),
-            ("warning message", self.warning.as_ref().map(Item::string)),
-            ("tracker id", self.tracker_id.as_ref().map(Item::string)),
-        ])
-        .to_bytes()
+        let mut out = Vec::with_capacity(128);
+        self.encode(compact, &mut out);
+        out
     }
 
-    /// BEP 23 and BEP 7: address and port, big-endian.
-    fn compact_peers(&self) -> (Item, Option<Item>) {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for peer in &self.peers {
-            let (out, address): (_, &[u8]) = match peer.ip() {
-                IpAddr::V4(ip) => (&mut v4, &ip.octets()),
-                IpAddr::V6(ip) => (&mut v6, &ip.octets()),
-            };
-            out.extend_from_slice(address);
+    /// Appends what [`AnnounceReply::to_bytes`] says to `out`.
+    pub fn encode(&self, compact: bool, out: &mut Vec<u8>) {
+        let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+        let numbers = [
+            ("complete", self.complete.map(i64::from)),
+            ("incomplete", self.incomplete.map(i64::from)),
+            ("interval", Some(seconds(self.interval))),
+            ("min interval", self.min_interval.map(seconds)),
+        ];
+        let texts = [
+            ("tracker id", self.tracker_id.as_deref()),
+            ("warning message", self.warning.as_ref().map(String::as_bytes)),
+        ];
+        // The keys of a dictionary are in order.
+        out.push(b'd');
+        for (key, number) in numbers {
+            if let Some(number) = number {
+                string(key.as_bytes(), out);
+                integer(number, out);
+            }
+        }
+        string(b"peers", out);
+        if compact {
+            self.compact_peers(false, out);
+            if self.peers.iter().any(SocketAddr::is_ipv6) {
+                string(b"peers6", out);
+                self.compact_peers(true, out);
+            }
+        } else {
+            self.listed_peers(out);
+        }
+        for (key, text) in texts {
+            if let Some(text) = text {
+                string(key.as_bytes(), out);
+                string(text, out);
+            }
+        }
+        out.push(b'e');
+    }
+
+    /// BEP 23 and BEP 7: address and port, big-endian, of the peers of one family.
+    fn compact_peers(&self, ipv6: bool, out: &mut Vec<u8>) {
+        let peers = self.peers.iter().filter(|peer| peer.is_ipv6() == ipv6);
+        string_of(peers.clone().count() * if ipv6 { 18 } else { 6 }, out);
+        for peer in peers {
+            match peer.ip() {
+                IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+                IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+            }
             out.extend_from_slice(&peer.port().to_be_bytes());
         }
-        (Item::String(v4), (!v6.is_empty()).then_some(Item::String(v6)))
     }
 
     /// BEP 3.
-    fn listed_peers(&self) -> Item {
-        let peer = |(i, peer): (usize, &SocketAddr)| {
-            Item::dictionary([
-                ("ip", Some(Item::string(peer.ip().to_string()))),
-                ("port", Some(Item::Integer(peer.port().into()))),
-                ("peer id", self.peer_ids.get(i).map(|id| Item::string(id.0))),
-            ])
-        };
-        Item::List(self.peers.iter().enumerate().map(peer).collect())
+    fn listed_peers(&self, out: &mut Vec<u8>) {
+        out.push(b'l');
+        for (i, peer) in self.peers.iter().enumerate() {
+            out.extend_from_slice(b"d2:ip");
+            string(peer.ip().to_string().as_bytes(), out);
+            if let Some(id) = self.peer_ids.get(i) {
+                string(b"peer id", out);
+                string(&id.0, out);
+            }
+            string(b"port", out);
+            integer(peer.port().into(), out);
+            out.push(b'e');
+        }
+        out.push(b'e');
     }
 
     /// The answer that a body says, in any of the three forms.
@@ -254,6 +287,7 @@ impl AnnounceReply {
             return Err(ReplyError::Shape(key));
         }
         let room = MAX_PEERS.saturating_sub(self.peers.len());
+        self.peers.reserve_exact(entries.len().min(room));
         self.peers.extend(entries.iter().map(read).filter(|peer| peer.port() != 0).take(room));
         // Ids and addresses stay in step: the compact form has no ids.
         self.peer_ids.clear();

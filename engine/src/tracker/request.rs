@@ -1,10 +1,12 @@
 //! What a peer tells a tracker, and its form as the query of an HTTP GET (BEP 3, BEP 7, BEP 23). Decoding
 //! takes any bytes: it never panics, and holds no more than the query's own length.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
-use crate::percent;
+use smallvec::SmallVec;
+
+use crate::percent::{self, Decoded};
 use crate::wire::{InfoHash, PeerId};
 
 use super::reply::MAX_TEXT;
@@ -89,10 +91,13 @@ pub enum QueryError {
 }
 
 /// A key and its value.
-pub(super) type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Decoded, Decoded);
+
+/// Those of a query, of which an announce seldom has more than a dozen.
+pub(super) type Pairs = SmallVec<[Pair; 16]>;
 
 /// The keys and values of a query, percent-decoded, in their order. Also the scrape's.
-pub(super) fn pairs(query: &[u8]) -> Result<Vec<Pair>, QueryError> {
+pub(super) fn pairs(query: &[u8]) -> Result<Pairs, QueryError> {
     if query.len() > MAX_QUERY {
         return Err(QueryError::TooLong);
     }
@@ -110,7 +115,8 @@ pub(super) fn pairs(query: &[u8]) -> Result<Vec<Pair>, QueryError> {
 
 /// One key's value, which may be there once.
 fn single<'a>(pairs: &'a [Pair], key: &'static str) -> Result<Option<&'a [u8]>, QueryError> {
-    let mut values = pairs.iter().filter(|(k, _)| k == key.as_bytes()).map(|(_, value)| value.as_slice());
+    let mut values =
+        pairs.iter().filter(|(k, _)| k.as_slice() == key.as_bytes()).map(|(_, value)| value.as_slice());
     let first = values.next();
     if values.next().is_some() { Err(QueryError::Twice(key)) } else { Ok(first) }
 }
@@ -124,38 +130,41 @@ fn decimal<T: std::str::FromStr>(value: &[u8], key: &'static str) -> Result<T, Q
 impl AnnounceRequest {
     /// As the query of a URL, without the `?`.
     pub fn to_query(&self) -> String {
-        let mut query = String::from("info_hash=");
-        percent::encode(&self.info_hash.0, &mut query);
-        query.push_str("&peer_id=");
-        percent::encode(&self.peer_id.0, &mut query);
+        let mut query = String::with_capacity(256);
+        // Writing to a string cannot fail.
+        let _ = self.write_query(&mut query);
+        query
+    }
+
+    /// Appends the query of a URL, without the `?`, to `out`. Fails where `out` does.
+    pub fn write_query(&self, out: &mut impl Write) -> fmt::Result {
         let Self { port, uploaded, downloaded, left, .. } = self;
         let compact = u8::from(self.compact);
-        let mut add = |key: &str, value: &dyn std::fmt::Display| {
-            // Writing to a string cannot fail.
-            let _ = write!(query, "&{key}={value}");
-        };
-        add("port", port);
-        add("uploaded", uploaded);
-        add("downloaded", downloaded);
-        add("left", left);
-        add("compact", &compact);
+        out.write_str("info_hash=")?;
+        percent::encode(&self.info_hash.0, out)?;
+        out.write_str("&peer_id=")?;
+        percent::encode(&self.peer_id.0, out)?;
+        write!(
+            out,
+            "&port={port}&uploaded={uploaded}&downloaded={downloaded}&left={left}&compact={compact}"
+        )?;
         if let Some(event) = self.event.name() {
-            add("event", &event);
+            write!(out, "&event={event}")?;
         }
         if let Some(numwant) = self.numwant {
-            add("numwant", &numwant);
+            write!(out, "&numwant={numwant}")?;
         }
         if let Some(key) = self.key {
-            add("key", &format_args!("{key:08x}"));
+            write!(out, "&key={key:08x}")?;
         }
         if let Some(ip) = self.ip {
-            add("ip", &ip);
+            write!(out, "&ip={ip}")?;
         }
         if let Some(id) = &self.tracker_id {
-            query.push_str("&trackerid=");
-            percent::encode(id, &mut query);
+            out.write_str("&trackerid=")?;
+            percent::encode(id, out)?;
         }
-        query
+        Ok(())
     }
 
     /// The announce that a query says, given without its `?`.

@@ -45,7 +45,8 @@ pub fn scrape_query(torrents: &[InfoHash]) -> String {
     let mut query = String::new();
     for hash in torrents {
         query.push_str(if query.is_empty() { "info_hash=" } else { "&info_hash=" });
-        percent::encode(&hash.0, &mut query);
+        // Writing to a string cannot fail.
+        let _ = percent::encode(&hash.0, &mut query);
     }
     query
 }
@@ -54,7 +55,7 @@ pub fn scrape_query(torrents: &[InfoHash]) -> String {
 /// is refused: a full scrape is not offered.
 pub fn read_scrape_query(query: &[u8]) -> Result<Vec<InfoHash>, QueryError> {
     let pairs = pairs(query)?;
-    let hashes = pairs.iter().filter(|(key, _)| key == b"info_hash").map(|(_, value)| {
+    let hashes = pairs.iter().filter(|(key, _)| key.as_slice() == b"info_hash").map(|(_, value)| {
         value.as_slice().try_into().map(InfoHash).map_err(|_| QueryError::Invalid("info_hash"))
     });
     let hashes: Vec<_> = hashes.collect::<Result<_, _>>()?;

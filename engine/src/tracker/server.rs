@@ -10,6 +10,7 @@
 //!   could not give otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ pub struct Tracker {
     allowed: Option<BTreeSet<InfoHash>>,
     /// Empty unless a ratio is asked for.
     ledger: Ledger,
+    /// Whom an answer is told of, while it is made.
+    chosen: Vec<MemberId>,
 }
 
 impl Tracker {
@@ -115,6 +118,7 @@ impl Tracker {
             ages: BTreeSet::new(),
             allowed: None,
             ledger: Ledger::default(),
+            chosen: Vec::new(),
         }
     }
 
@@ -151,6 +155,20 @@ impl Tracker {
         origin: impl Into<Origin<'a>>,
         rng: &mut Rng,
     ) -> Result<AnnounceReply, Failure> {
+        let mut reply = AnnounceReply::default();
+        self.answer(now, request, origin, rng, &mut reply)?;
+        Ok(reply)
+    }
+
+    /// The same, with the answer in place of what was in `reply`, whose lists keep their memory.
+    pub fn answer<'a>(
+        &mut self,
+        now: Instant,
+        request: &AnnounceRequest,
+        origin: impl Into<Origin<'a>>,
+        rng: &mut Rng,
+        reply: &mut AnnounceReply,
+    ) -> Result<(), Failure> {
         let origin = origin.into();
         self.expire(now);
         if request.port == 0 {
@@ -163,32 +181,39 @@ impl Tracker {
         // An IPv4 peer that came over an IPv6 socket is an IPv4 peer.
         let address = SocketAddr::new(ip.to_canonical(), request.port);
         let refused = self.refuses(now, request, &origin);
-        let peers = if request.event == Event::Stopped {
+        self.chosen.clear();
+        if request.event == Event::Stopped {
             self.remove(request.info_hash, address);
-            Vec::new()
         } else {
             let early = self.is_early(now, request, address);
             let id = self.record(now, request, address)?;
             if let Some(refused) = refused {
                 return Err(refused);
             }
-            if early { Vec::new() } else { self.choose(request, origin.only, id, rng) }
-        };
+            if !early {
+                self.choose(request, origin.only, id, rng);
+            }
+        }
         let counts = self.counts(request.info_hash).unwrap_or_default();
-        let mut reply = AnnounceReply {
+        let (mut peers, mut peer_ids) = (take(&mut reply.peers), take(&mut reply.peer_ids));
+        peers.clear();
+        peer_ids.clear();
+        if let Some(swarm) = self.swarms.get(&request.info_hash) {
+            peers.extend(self.chosen.iter().map(|&id| swarm.member(id).address));
+            if !request.compact {
+                peer_ids.extend(self.chosen.iter().map(|&id| swarm.member(id).peer_id));
+            }
+        }
+        *reply = AnnounceReply {
             interval: self.config.interval,
             min_interval: Some(self.config.min_interval),
             complete: Some(counts.complete),
             incomplete: Some(counts.incomplete),
+            peers,
+            peer_ids,
             ..AnnounceReply::default()
         };
-        if let Some(swarm) = self.swarms.get(&request.info_hash) {
-            reply.peers = peers.iter().map(|&id| swarm.member(id).address).collect();
-            if !request.compact {
-                reply.peer_ids = peers.iter().map(|&id| swarm.member(id).peer_id).collect();
-            }
-        }
-        Ok(reply)
+        Ok(())
     }
 
     /// What is counted of these torrents; those it does not know are left out.
@@ -292,22 +317,16 @@ impl Tracker {
         }
     }
 
-    fn choose(
-        &mut self,
-        request: &AnnounceRequest,
-        only: Option<Family>,
-        id: MemberId,
-        rng: &mut Rng,
-    ) -> Vec<MemberId> {
-        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return Vec::new() };
+    fn choose(&mut self, request: &AnnounceRequest, only: Option<Family>, id: MemberId, rng: &mut Rng) {
+        let chosen = &mut self.chosen;
+        let Some(swarm) = self.swarms.get_mut(&request.info_hash) else { return };
         let want = request.numwant.unwrap_or(self.config.default_peers).min(self.config.max_peers) as usize;
         let seeds = request.left > 0;
         let leechers = self.config.returns == Returns::All;
-        let mut chosen = swarm.sample([seeds, leechers], only, id, want, rng);
+        swarm.sample([seeds, leechers], only, id, want, rng, chosen);
         if !seeds && self.config.seeds_meet {
-            chosen.extend(swarm.sample([true, false], only, id, want - chosen.len(), rng));
+            swarm.sample([true, false], only, id, want - chosen.len(), rng, chosen);
         }
-        chosen
     }
 
     #[cfg(test)]

@@ -135,7 +135,7 @@ impl Swarm {
 
     /// Up to `want` different peers, without `except`, of the pools named: of seeds, of leechers, and of one
     /// family of addresses alone if `only` says so. Each set and each order of that size is equally likely. A
-    /// Fisher-Yates shuffle that stops after `want` steps, in place.
+    /// Fisher-Yates shuffle that stops after `want` steps, in place. They are put behind those that are in `drawn`.
     pub(super) fn sample(
         &mut self,
         pools: [bool; 2],
@@ -143,7 +143,8 @@ impl Swarm {
         except: MemberId,
         want: usize,
         rng: &mut Rng,
-    ) -> Vec<MemberId> {
+        drawn: &mut Vec<MemberId>,
+    ) {
         // The first of each pool not drawn yet; who asks is put in front of that.
         let mut next = [0; POOLS];
         let Member { pool, place, .. } = *self.member(except);
@@ -156,7 +157,7 @@ impl Swarm {
         let mut left: [usize; POOLS] =
             std::array::from_fn(|pool| if named(pool) { self.pools[pool].len() - next[pool] } else { 0 });
         let want = want.min(left.iter().sum());
-        let mut drawn = Vec::with_capacity(want);
+        drawn.reserve(want);
         for _ in 0..want {
             let mut draw = below(rng, left.iter().sum::<usize>() as u32) as usize;
             let mut pool = 0;
@@ -169,7 +170,6 @@ impl Swarm {
             next[pool] += 1;
             left[pool] -= 1;
         }
-        drawn
     }
 
     /// Every member is where it says it is.

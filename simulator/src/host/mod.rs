@@ -268,8 +268,10 @@ impl Host {
             }
             Output::Announce(_) if !self.tracker_answers(ctx) => {}
             Output::Announce(request) => {
-                let query = Content::bytes(request.to_query());
-                let load = ctx.parcels.insert(query, Size::of(0));
+                let mut query = ctx.parcels.buffer();
+                // Writing to a buffer cannot fail.
+                let _ = request.write_query(&mut *query);
+                let load = ctx.parcels.insert(Content::Bytes(query), Size::of(0));
                 let at = ctx.now + ctx.shared.tracker_latency;
                 let number = self.next_number();
                 let event = Event::new(at, self.id, Class::Announce, 0, number, ctx.shared.tracker);
@@ -361,6 +363,7 @@ impl Host {
             return;
         }
         let reply = engine::tracker::AnnounceReply::from_bytes(&body).map(Box::new);
+        ctx.parcels.give_back(body);
         self.feed(Input::Announced(reply.map_err(Into::into)), ctx);
     }
 
