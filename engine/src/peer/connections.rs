@@ -53,8 +53,9 @@ impl Default for Connections {
 
 /// Requests that there is room for from the start, for each connection on which blocks move.
 const REQUESTS: usize = 3;
-/// Blocks asked of us that there is room for from the start: five by each of four.
-const UPLOADS: usize = 20;
+/// Blocks asked of us that there is room for from the start: two for each, but no more than five by each of four.
+const UPLOADS: usize = 2;
+const MOST_UPLOADS: usize = 20;
 
 impl Connections {
     /// The bytes, from the first on, that HAVEs and blocks touch.
@@ -196,7 +197,7 @@ impl Connections {
     fn make_room(traffic: &mut Vec<Traffic>, pools: &mut Pools) {
         grow(traffic);
         pools.requests.expect(REQUESTS * traffic.capacity());
-        pools.blocks.expect(UPLOADS);
+        pools.blocks.expect((UPLOADS * traffic.capacity()).min(MOST_UPLOADS));
     }
 
     /// A place in `traffic` is free, and what was there is cleared.

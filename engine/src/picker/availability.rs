@@ -20,8 +20,9 @@ use crate::layout::{Layout, PieceIndex};
 use crate::peer::grow;
 use crate::rng::{self, Rng};
 
-/// Borders that there is room for once there are more than two: of as many counts as a peer mostly has neighbours.
-const USUAL_COUNTS: usize = 48;
+/// Borders that there is room for once there are more than two: of as many counts as a peer with few neighbours has, then
+/// with as many as a peer mostly has.
+const ROOM: [usize; 2] = [8, 48];
 
 /// Availability of one torrent's pieces as one peer sees it. Neighbours that have every piece are not
 /// counted here (they change no ranking): the peer keeps their number. Ten bytes for each piece.
@@ -77,7 +78,7 @@ impl Availability {
     /// Asks for the memory of the borders of some fifty counts.
     #[inline]
     pub(crate) fn prefetch_borders(&self) {
-        prefetch::part(self.start.as_slice(), 0..USUAL_COUNTS * size_of::<u32>());
+        prefetch::part(self.start.as_slice(), 0..ROOM[1] * size_of::<u32>());
     }
 
     /// Where a piece would stand that has one neighbour more.
@@ -210,11 +211,11 @@ impl Availability {
     #[cold]
     fn reach(&mut self, count: usize) {
         let pieces = self.order.len() as u32;
-        if self.start.capacity() < USUAL_COUNTS {
-            self.start.reserve_exact(USUAL_COUNTS - self.start.len());
-        }
         while self.start.len() < count + 2 {
-            grow(&mut self.start);
+            match ROOM.into_iter().find(|&room| room > self.start.len()) {
+                Some(room) => self.start.reserve_exact(room - self.start.len()),
+                None => grow(&mut self.start),
+            }
             self.start.push(pieces);
         }
     }
