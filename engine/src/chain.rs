@@ -48,15 +48,13 @@ pub struct Pool<T> {
     nodes: Vec<Node<T>>,
     /// The first of the nodes that are in no chain.
     free: u32,
-    /// Nodes that are in a chain.
-    used: u32,
     /// Nodes that there is room for once there is one, at the least.
     expected: u32,
 }
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { nodes: Vec::new(), free: NONE, used: 0, expected: 0 }
+        Self { nodes: Vec::new(), free: NONE, expected: 0 }
     }
 }
 
@@ -105,7 +103,6 @@ impl<T: Copy> Pool<T> {
 
     fn insert(&mut self, value: T) -> u32 {
         let node = Node { value, next: NONE };
-        self.used += 1;
         match self.nodes.get_mut(self.free as usize) {
             Some(place) => {
                 let at = self.free;
@@ -141,7 +138,6 @@ impl<T: Copy> Pool<T> {
         if !planted!(RequestKept) {
             self.nodes[at as usize].next = self.free;
             self.free = at;
-            self.used -= 1;
         }
         chain.len -= 1;
         if chain.len == 0 {
@@ -209,9 +205,16 @@ impl<T: Copy> Pool<T> {
         self.retain(chain, |_| false);
     }
 
+    /// Nodes that are in a chain.
+    fn used(&self) -> usize {
+        let first = self.nodes.get(self.free as usize);
+        let free = std::iter::successors(first, |node| self.nodes.get(node.next as usize));
+        self.nodes.len() - free.count()
+    }
+
     /// Gives the memory back if nothing is in it.
     pub fn trim(&mut self) {
-        if self.used == 0 {
+        if self.used() == 0 {
             *self = Self { expected: self.expected, ..Self::default() };
         }
     }
@@ -286,7 +289,7 @@ mod tests {
                     prop_assert!(pool.iter(*chain).eq(queue));
                 }
                 prop_assert!(pool.nodes.len() <= most);
-                prop_assert_eq!(pool.used as usize, queues.iter().map(VecDeque::len).sum::<usize>());
+                prop_assert_eq!(pool.used(), queues.iter().map(VecDeque::len).sum::<usize>());
             }
             chains.iter_mut().for_each(|chain| pool.clear(chain));
             prop_assert!(chains.iter().all(|chain| chain.is_empty()));

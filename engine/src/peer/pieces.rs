@@ -129,7 +129,7 @@ pub(crate) struct Pieces {
     /// Begun pieces with a free block, oldest first.
     partial: Vec<PieceIndex>,
     /// The addresses of [`Source`]s that are not of IPv4. A place is used again that no begun piece names.
-    listed: Vec<IpAddr>,
+    listed: Box<[IpAddr]>,
 }
 
 impl Pieces {
@@ -145,7 +145,7 @@ impl Pieces {
             begun: Vec::new(),
             index: Vec::new(),
             partial: Vec::new(),
-            listed: Vec::new(),
+            listed: Box::default(),
         }
     }
 
@@ -187,8 +187,12 @@ impl Pieces {
             (state + sources * size_of::<Source>()) as u64
         };
         let buffers: u64 = self.begun.iter().map(spilled).sum();
-        let tables = of(&self.begun) + of(&self.index) + of(&self.partial) + of(&self.listed);
-        self.have.footprint() + self.availability.footprint() + tables + buffers
+        let tables = of(&self.begun) + of(&self.index) + of(&self.partial);
+        self.have.footprint()
+            + self.availability.footprint()
+            + tables
+            + buffers
+            + size_of_val(&*self.listed) as u64
     }
 
     pub fn have(&self) -> &Bitfield {
@@ -448,16 +452,11 @@ impl Pieces {
         }
         let open = &self.begun[..self.index.len()];
         let named = |source| open.iter().any(|begun| begun.sources.contains(&source));
-        // They are looked through before the table would grow, not each time.
-        let full = self.listed.len() == self.listed.capacity();
-        let free = (0..self.listed.len()).find(|&place| full && !named(Source::listed(place)));
+        let free = (0..self.listed.len()).find(|&place| !named(Source::listed(place)));
         let place = free.unwrap_or(self.listed.len());
         match self.listed.get_mut(place) {
             Some(listed) => *listed = ip,
-            None => {
-                grow(&mut self.listed);
-                self.listed.push(ip);
-            }
+            None => self.listed = self.listed.iter().copied().chain([ip]).collect(),
         }
         Source::listed(place)
     }
@@ -551,7 +550,7 @@ mod tests {
             assert_eq!(first.as_slice(), sent, "round {round}");
             let second = pieces.verified(second[0].piece(), false, &mut rng).unwrap();
             assert_eq!(second.as_slice(), &sent[..2], "round {round}");
-            assert!(pieces.listed.len() <= 8, "{}", pieces.listed.len());
+            assert!(pieces.listed.len() <= 3, "{}", pieces.listed.len());
         }
     }
 
