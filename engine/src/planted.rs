@@ -50,7 +50,7 @@ pub enum Bug {
     DryForEver,
     /// A slot is left to nobody.
     SlotTooFew,
-    /// The place of a request that is done with is never used again.
+    /// The place of a request that is done with is never used again, nor that of what an uplink had queued.
     RequestKept,
 }
 

@@ -11,9 +11,9 @@ pub(crate) enum Class {
     Dial,
     /// A dial is answered.
     Answer,
-    /// The last byte of a parcel reaches the receiver's downlink.
+    /// The last byte of a load reaches the receiver's downlink.
     Arrive,
-    /// A parcel has passed the downlink.
+    /// A load has passed the downlink.
     Deliver,
     /// The uplink has sent what it was given.
     LinkFree,
@@ -70,7 +70,7 @@ pub(crate) struct Event {
     pub dst: u32,
     /// The receiver's connection, or whatever the class says.
     pub to: u32,
-    /// A parcel, or whatever the class says.
+    /// The word of a [`Load`](crate::load::Load), or whatever the class says.
     pub arg: u32,
 }
 

@@ -34,6 +34,8 @@ const INTERESTED: u32 = 10;
 const NOT_INTERESTED: u32 = 11;
 const HAVE_ALL: u32 = 12;
 const HAVE_NONE: u32 = 13;
+// The highest kind with the highest value would be [`Load::NONE`].
+const _: () = assert!(HAVE_NONE < 15);
 
 /// What each kind weighs (BEP 3, BEP 6): a table, as what comes next nobody can guess, the processor neither.
 const SIZES: [Size; 16] = {

@@ -36,7 +36,7 @@ pub(crate) enum State {
     Open,
 }
 
-/// See the module. What every parcel needs, in a cache line; the rest is in `Side`.
+/// See the module. What every load needs, in a cache line; the rest is in `Side`.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Link {

@@ -1,4 +1,4 @@
-//! What reaches a host: dials and their answers, parcels, closes.
+//! What reaches a host: dials and their answers, loads, closes.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -162,8 +162,7 @@ struct Service<'a, 'b> {
 impl Sender for Service<'_, '_> {
     #[inline]
     fn send(&mut self, lane: u32, load: Load, size: Size, start: u64, finish: u64) -> u64 {
-        let handle = self.links.handle_of(lane);
-        let Some(link) = self.links.get(handle) else {
+        let Some(link) = self.links.at(lane) else {
             debug_assert!(false, "a closed connection has nothing queued");
             return 0;
         };
@@ -181,7 +180,7 @@ impl Sender for Service<'_, '_> {
         self.ctx.post(event.with(link.remote_handle.0, load.word()));
         if payload > 0 {
             debug_assert!(self.serving.is_none(), "a service has one block");
-            *self.serving = Some((handle, payload));
+            *self.serving = Some((self.links.handle_of(lane), payload));
         }
         ready_at
     }

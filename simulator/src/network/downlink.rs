@@ -1,4 +1,4 @@
-//! An access downlink: serves what arrives in order at its rate, cut-through. A parcel whose bytes came in
+//! An access downlink: serves what arrives in order at its rate, cut-through. A load whose bytes came in
 //! slower than the link could take them passes at once; what came in faster waits.
 
 use super::rate::Rate;
@@ -23,8 +23,8 @@ impl Downlink {
         self.busy_until
     }
 
-    /// A parcel of `size` bytes arrives, its first byte at `first` and its last at `now`; the moment at
-    /// which it has passed. Never earlier than for any parcel before.
+    /// A load of `size` bytes arrives, its first byte at `first` and its last at `now`; the moment at
+    /// which it has passed. Never earlier than for any load before.
     pub fn pass(&mut self, first: u64, now: u64, size: u32) -> u64 {
         let Some(rate) = self.rate else { return now };
         self.busy_until = self.busy_until.max(first) + rate.takes(size);

@@ -56,6 +56,53 @@ impl Default for Lane {
     }
 }
 
+impl Lane {
+    /// The size of what is first.
+    #[inline]
+    fn head(&self) -> Option<Size> {
+        (self.first != Load::NONE).then_some(self.size)
+    }
+
+    /// Whether it may send, as it is its turn; it is parked if its transport does not let it.
+    #[inline]
+    fn admit(&mut self, lane: u32, now: u64, host: &mut impl Sender) -> bool {
+        if self.ready_at <= now {
+            return true;
+        }
+        self.place = Place::Parked;
+        host.park(lane, self.ready_at);
+        false
+    }
+
+    /// Sends what is first. Returns when the link is free again.
+    #[inline]
+    fn transmit(
+        &mut self,
+        lane: u32,
+        rest: &mut Pool<(Load, Size)>,
+        rate: Rate,
+        start: u64,
+        host: &mut impl Sender,
+    ) -> u64 {
+        let (load, size) = (self.first, self.size);
+        (self.first, self.size) = rest.pop_front(&mut self.rest).unwrap_or((Load::NONE, Size::of(0)));
+        let finish = start + rate.takes(size.bytes());
+        self.ready_at = host.send(lane, load, size, start, finish);
+        finish
+    }
+
+    /// Its turn is over: whether it has more to send, and is to go back into the round.
+    #[inline]
+    fn end_turn(&mut self) -> bool {
+        let more = self.first != Load::NONE;
+        if !more {
+            self.deficit = 0;
+            self.place = Place::Idle;
+        }
+        more
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Uplink {
@@ -199,25 +246,27 @@ impl Uplink {
                     self.prefetch(next);
                     host.foresee(next);
                 }
-                if self.admit(lane, time, host) {
-                    while self.head(lane).is_some_and(is_small) && self.lanes[lane as usize].ready_at <= time
-                    {
-                        time = self.transmit(lane, time, host);
+                let state = &mut self.lanes[lane as usize];
+                if state.admit(lane, time, host) {
+                    while state.head().is_some_and(is_small) && state.ready_at <= time {
+                        time = state.transmit(lane, &mut self.rest, self.rate, time, host);
                     }
-                    self.requeue(lane, false);
+                    if state.end_turn() {
+                        self.round.push_back(lane);
+                    }
                 }
                 continue;
             }
             let Some(lane) = self.round.pop_front() else { break };
-            if !self.admit(lane, time, host) {
+            let state = &mut self.lanes[lane as usize];
+            if !state.admit(lane, time, host) {
                 continue;
             }
-            let Some(first) = self.head(lane) else {
-                self.requeue(lane, false);
+            let Some(first) = state.head() else {
+                state.end_turn();
                 continue;
             };
             let size = first.bytes();
-            let state = &mut self.lanes[lane as usize];
             if state.deficit < size {
                 state.deficit += QUANTUM;
             }
@@ -226,55 +275,20 @@ impl Uplink {
                 continue;
             }
             state.deficit -= size;
-            time = self.transmit(lane, time, host);
-            let deficit = self.lanes[lane as usize].deficit;
-            let goes_on = self.head(lane).is_some_and(|next| deficit >= next.bytes());
-            self.requeue(lane, goes_on);
+            time = state.transmit(lane, &mut self.rest, self.rate, time, host);
+            let again = state.head().is_some_and(|next| state.deficit >= next.bytes());
+            if state.end_turn() {
+                if again {
+                    self.round.push_front(lane);
+                } else {
+                    self.round.push_back(lane);
+                }
+            }
             if !is_small(first) {
                 break;
             }
         }
         self.busy = time > now;
         self.busy.then_some(time)
-    }
-
-    /// Whether a lane whose turn it is may send; parks it if its transport does not let it.
-    fn admit(&mut self, lane: u32, now: u64, host: &mut impl Sender) -> bool {
-        let state = &mut self.lanes[lane as usize];
-        if state.ready_at <= now {
-            return true;
-        }
-        state.place = Place::Parked;
-        let at = state.ready_at;
-        host.park(lane, at);
-        false
-    }
-
-    /// The size of what a lane has first.
-    fn head(&self, lane: u32) -> Option<Size> {
-        let state = &self.lanes[lane as usize];
-        (state.first != Load::NONE).then_some(state.size)
-    }
-
-    fn transmit(&mut self, lane: u32, start: u64, host: &mut impl Sender) -> u64 {
-        let state = &mut self.lanes[lane as usize];
-        let (load, size) = (state.first, state.size);
-        (state.first, state.size) = self.rest.pop_front(&mut state.rest).unwrap_or((Load::NONE, Size::of(0)));
-        let finish = start + self.rate.takes(size.bytes());
-        state.ready_at = host.send(lane, load, size, start, finish);
-        finish
-    }
-
-    /// Puts a lane that has had its turn where it belongs.
-    fn requeue(&mut self, lane: u32, goes_on: bool) {
-        let state = &mut self.lanes[lane as usize];
-        if state.first == Load::NONE {
-            state.deficit = 0;
-            state.place = Place::Idle;
-        } else if goes_on {
-            self.round.push_front(lane);
-        } else {
-            self.round.push_back(lane);
-        }
     }
 }
