@@ -6,8 +6,8 @@
 //!
 //! The policies here keep these promises, in either role, leeching or seeding: never more interested remotes
 //! are unchoked than there are slots (but for `unchoke-all`), and no slot is left idle while an interested
-//! remote is choked (but for `never`). A decision about n connections costs O(n log n) and allocates nothing
-//! while n is not over some hundred.
+//! remote is choked (but for `never`). A decision about n connections with s slots costs O(n s) at most, and allocates
+//! nothing while n is not over some hundred.
 
 mod anti_leech;
 mod fastest_upload;
