@@ -97,6 +97,7 @@ impl Host {
             trouble.reads.clear();
         }
         self.storage = Storage::default();
+        self.uplink.forget();
         if let Some(tap) = &mut ctx.tap {
             tap.ended(self.id, ctx.now);
         }

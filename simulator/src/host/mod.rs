@@ -352,6 +352,7 @@ impl Host {
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());
         }
         self.storage = Storage::default();
+        self.uplink.forget();
         if let Some(tap) = &mut ctx.tap {
             tap.ended(self.id, ctx.now);
         }

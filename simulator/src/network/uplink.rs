@@ -228,6 +228,13 @@ impl Uplink {
         *state = Lane::default();
     }
 
+    /// Every connection has ended, and is [cleared](Self::clear): gives their memory back.
+    pub fn forget(&mut self) {
+        debug_assert!(self.lanes.iter().all(|lane| lane.place == Place::Idle && lane.head().is_none()));
+        (self.lanes, self.rest) = (Vec::new(), Pool::default());
+        (self.express, self.round) = (VecDeque::new(), VecDeque::new());
+    }
+
     /// The last service has ended.
     pub fn free(&mut self) {
         self.busy = false;
@@ -290,5 +297,44 @@ impl Uplink {
         }
         self.busy = time > now;
         self.busy.then_some(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What went into the link: the lane, the load and when it was out.
+    #[derive(Default)]
+    struct Sent(Vec<(u32, Load, u64)>);
+
+    impl Sender for Sent {
+        fn send(&mut self, lane: u32, load: Load, _: Size, _: u64, finish: u64) -> u64 {
+            self.0.push((lane, load, finish));
+            0
+        }
+        fn park(&mut self, _: u32, _: u64) {}
+    }
+
+    #[test]
+    fn what_ended_connections_took_is_given_back_and_the_link_goes_on() {
+        let mut uplink = Uplink::new(1_000_000);
+        let load = Load::of_word(1 << 31);
+        let size = load.size(&Parcels::default());
+        for lane in (0..40).flat_map(|lane| [lane; 5]) {
+            uplink.enqueue(lane, load, size);
+        }
+        (0..40).for_each(|lane| uplink.clear(lane, &mut Parcels::default()));
+        uplink.forget();
+        assert_eq!((uplink.lanes.capacity(), uplink.rest.footprint()), (0, 0));
+        assert_eq!((uplink.express.capacity(), uplink.round.capacity()), (0, 0));
+        // The transport may still wake a connection that was there.
+        uplink.resume(7);
+        assert!(!uplink.has_work());
+        uplink.enqueue(3, load, size);
+        let mut sent = Sent::default();
+        // Nine bytes, of a HAVE, at a microsecond each.
+        assert_eq!(uplink.serve(5, &mut sent), Some(9_005));
+        assert_eq!(sent.0, [(3, load, 9_005)]);
     }
 }
