@@ -96,11 +96,7 @@ impl Host {
             trouble.life += 1;
             trouble.reads.clear();
         }
-        self.storage = Storage::default();
-        self.uplink.forget();
-        if let Some(tap) = &mut ctx.tap {
-            tap.ended(self.id, ctx.now);
-        }
+        self.vacate(ctx);
     }
 
     fn come_back(&mut self, ctx: &mut Context<'_>) {

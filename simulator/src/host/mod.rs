@@ -351,6 +351,11 @@ impl Host {
             let group = &ctx.shared.spec.groups[self.group as usize];
             ctx.tally.left(actor.peer.have(), &ctx.shared.layout, group.up, self.facts.completed.is_some());
         }
+        self.vacate(ctx);
+    }
+
+    /// Nobody runs on it any more, and its connections have ended: gives back what they took.
+    fn vacate(&mut self, ctx: &mut Context<'_>) {
         self.storage = Storage::default();
         self.uplink.forget();
         if let Some(tap) = &mut ctx.tap {

@@ -302,7 +302,11 @@ impl Uplink {
 
 #[cfg(test)]
 mod tests {
+    use engine::Layout;
+    use engine::wire::Message;
+
     use super::*;
+    use crate::load::Notation;
 
     /// What went into the link: the lane, the load and when it was out.
     #[derive(Default)]
@@ -319,7 +323,8 @@ mod tests {
     #[test]
     fn what_ended_connections_took_is_given_back_and_the_link_goes_on() {
         let mut uplink = Uplink::new(1_000_000);
-        let load = Load::of_word(1 << 31);
+        let notation = Notation::new(&Layout::new(1, 1).unwrap());
+        let load = notation.note(&Message::Have(0)).unwrap();
         let size = load.size(&Parcels::default());
         for lane in (0..40).flat_map(|lane| [lane; 5]) {
             uplink.enqueue(lane, load, size);
@@ -333,7 +338,7 @@ mod tests {
         assert!(!uplink.has_work());
         uplink.enqueue(3, load, size);
         let mut sent = Sent::default();
-        // Nine bytes, of a HAVE, at a microsecond each.
+        // Nine bytes at a microsecond each.
         assert_eq!(uplink.serve(5, &mut sent), Some(9_005));
         assert_eq!(sent.0, [(3, load, 9_005)]);
     }
