@@ -248,6 +248,31 @@ mod tests {
     use crate::runner::jobs;
     use crate::scenario::Scenario;
 
+    /// The world of a scenario, on so many threads.
+    fn world_of(text: &str, threads: usize) -> World {
+        let scenario = Scenario::parse("small.toml", text, Path::new("."), &[]).unwrap();
+        let spec = jobs(&scenario, 1)[0].spec().clone();
+        let layout = Layout::new(spec.content, u64::from(spec.piece_length)).unwrap();
+        World::new(spec, layout, Seed(1), Options { threads, ..Options::default() })
+    }
+
+    #[test]
+    fn who_has_left_gives_its_uplinks_memory_back_and_who_stays_keeps_it() {
+        let text = r#"
+            content = { size = "1 MiB", piece = "64 KiB" }
+            groups.seed = { role = "seed", up = "8 Mbit/s" }
+            groups.leechers = { count = 20, up = "2 Mbit/s", leave = "on-completion" }
+        "#;
+        let mut world = world_of(text, 1);
+        world.run_until(3_000_000_000).unwrap();
+        assert!(world.hosts().all(|host| host.facts.left.is_none() && host.has_room()));
+        world.run_until(300_000_000_000).unwrap();
+        let left: Vec<_> = world.hosts().filter(|host| host.facts.left.is_some()).collect();
+        assert_eq!(left.len(), 20);
+        assert!(left.iter().all(|host| !host.has_room()));
+        assert_eq!(world.hosts().filter(|host| host.has_room()).count(), 1);
+    }
+
     #[test]
     fn who_come_over_time_give_every_thread_the_same_to_do() {
         let text = r#"
@@ -258,10 +283,7 @@ mod tests {
             up = "2 Mbit/s"
             arrival = { evenly = { from = "1 s", to = "101 s" } }
         "#;
-        let scenario = Scenario::parse("small.toml", text, Path::new("."), &[]).unwrap();
-        let spec = jobs(&scenario, 1)[0].spec().clone();
-        let layout = Layout::new(spec.content, u64::from(spec.piece_length)).unwrap();
-        let mut world = World::new(spec, layout, Seed(1), Options { threads: 2, ..Options::default() });
+        let mut world = world_of(text, 2);
         // When half of them have come, and when all have.
         for seconds in [50, 101] {
             world.run_until(seconds * 1_000_000_000).unwrap();

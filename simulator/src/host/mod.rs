@@ -354,6 +354,12 @@ impl Host {
         self.vacate(ctx);
     }
 
+    /// Whether its uplink has memory for any connection.
+    #[cfg(test)]
+    pub fn has_room(&self) -> bool {
+        self.uplink.has_room()
+    }
+
     /// Nobody runs on it any more, and its connections have ended: gives back what they took.
     fn vacate(&mut self, ctx: &mut Context<'_>) {
         self.storage = Storage::default();
