@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use harness::clock::Clock;
 use harness::fuzz::{Arm, Dialogue, Finding};
+use tempfile::NamedTempFile;
 
 /// How long a dialogue may take there: most take milliseconds.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -19,20 +20,20 @@ const TRIES: u32 = 100;
 pub struct Processes {
     program: PathBuf,
     limit: Duration,
-    /// Where the dialogue goes.
-    file: PathBuf,
+    /// Where the dialogue goes: made for it, so that nobody else can have put something under its name.
+    file: NamedTempFile,
 }
 
 impl Processes {
     /// This program, wherever it is.
     pub fn new() -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        Ok(Self::of(program, LIMIT))
+        Self::of(program, LIMIT).map_err(|error| error.to_string())
     }
 
-    fn of(program: PathBuf, limit: Duration) -> Self {
-        let name = format!("swarmlab-{}.dialogue", std::process::id());
-        Self { program, limit, file: std::env::temp_dir().join(name) }
+    fn of(program: PathBuf, limit: Duration) -> std::io::Result<Self> {
+        let file = tempfile::Builder::new().prefix("swarmlab-").suffix(".dialogue").tempfile()?;
+        Ok(Self { program, limit, file })
     }
 
     /// Whether it ends in time.
@@ -55,9 +56,9 @@ impl Processes {
 impl Arm for Processes {
     fn hold(&mut self, dialogue: &Dialogue) -> Result<Option<Finding>, String> {
         let held = || {
-            std::fs::write(&self.file, dialogue.to_string())?;
+            std::fs::write(self.file.path(), dialogue.to_string())?;
             let mut command = Command::new(&self.program);
-            command.args(["fuzz", "--quiet", "--replay"]).arg(&self.file);
+            command.args(["fuzz", "--quiet", "--replay"]).arg(self.file.path());
             let mut child =
                 command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
             self.ends(&mut child)
@@ -71,13 +72,6 @@ impl Arm for Processes {
 
     fn tries(&self, _: &Finding) -> u32 {
         TRIES
-    }
-}
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        // It is in a folder for such files.
-        let _ = std::fs::remove_file(&self.file);
     }
 }
 
@@ -100,7 +94,7 @@ mod tests {
         let drawn = (0..1000).filter_map(|number| Campaign::new(3).draw(number));
         let mut drawn = drawn.filter(|drawn| drawn.to_string().contains(" cancel ") && drawn.steps.len() > 5);
         let drawn = drawn.next().unwrap();
-        let mut processes = Processes::of(program, Duration::from_millis(500));
+        let mut processes = Processes::of(program, Duration::from_millis(500)).unwrap();
         let found = campaign::cut(0, drawn, Finding::Hang, &mut processes, |_| true);
         assert_eq!(found.shrunk.steps.len(), 1, "{}", found.shrunk);
         assert!(found.shrunk.to_string().contains(" cancel "));
