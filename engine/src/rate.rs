@@ -57,6 +57,10 @@ impl Rate {
     #[inline]
     pub fn get(&self, now: Instant, period: Duration) -> f64 {
         let floor = self.since.max(now - period);
+        // Of most connections nothing has been heard for longer.
+        if floor >= self.last && floor > self.since {
+            return 0.0;
+        }
         let span = now.as_nanos().saturating_sub(floor.as_nanos()).max(nanos(period) / Self::LEAST_PART);
         self.within(floor) * 1e9 / span as f64
     }

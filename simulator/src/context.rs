@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::Torrent;
 use engine::peer::{Event as PeerEvent, Identity, Input, Output, Outputs, PeerConfig, Policy};
 use engine::rng::{self, Rng};
-use engine::wire::PeerId;
+use engine::wire::{Message, PeerId};
 use engine::{Bitfield, Layout, Peer, Seed};
 
 use crate::event::Event;
@@ -16,7 +16,7 @@ use crate::faults::Plan;
 use crate::host::Host;
 use crate::host::actor::Actor;
 use crate::host::storage::Content;
-use crate::load::Notation;
+use crate::load::{Load, Notation};
 use crate::network::flow::Cap;
 use crate::network::latency;
 use crate::network::rate::Rate;
@@ -114,6 +114,12 @@ impl Shared {
     #[inline]
     pub fn uplink_of(&self, host: u32) -> Rate {
         self.uplinks[self.group_of[host as usize] as usize]
+    }
+
+    /// The word of a message, if it is to travel as one.
+    #[inline(always)]
+    pub fn word_of(&self, message: &Message) -> Option<Load> {
+        if self.content.is_none() { self.notation.note(message) } else { None }
     }
 
     /// What faults add to the one-way delay.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use engine::Instant;
+use engine::{BlockRef, ConnId, Instant};
 use engine::peer::{Input, Output};
 use engine::tracker::AnnounceRequest;
 use engine::wire::{Handshake, Message, RawBlock};
@@ -70,7 +70,7 @@ impl HostDigest {
     }
 
     /// Those that are sent all the time are asked for first, and their ids are known.
-    #[inline]
+    #[inline(always)]
     fn message(&mut self, message: &Message) {
         match message {
             Message::Have(piece) => {
@@ -115,7 +115,47 @@ impl HostDigest {
 
     /// What the host was told.
     pub fn input(&mut self, now: Instant, input: &Input) {
+        match input {
+            Input::Message { conn, message } => self.message_came(now, *conn, message),
+            Input::Sent { conn, bytes } => self.sent(now, *conn, *bytes),
+            Input::BlockRead { conn, block, data } => self.block_read(now, *conn, *block, data.is_some()),
+            other => {
+                self.word(now.as_nanos());
+                self.seldom_input(other);
+                self.0 = mix(self.0);
+            }
+        }
+    }
+
+    /// [`Input::Message`].
+    #[inline(always)]
+    pub fn message_came(&mut self, now: Instant, conn: ConnId, message: &Message) {
         self.word(now.as_nanos());
+        self.pair(6, conn.0);
+        self.message(message);
+        self.0 = mix(self.0);
+    }
+
+    /// [`Input::Sent`].
+    #[inline(always)]
+    pub fn sent(&mut self, now: Instant, conn: ConnId, bytes: u32) {
+        self.word(now.as_nanos());
+        self.pair(8, conn.0);
+        self.word(u64::from(bytes));
+        self.0 = mix(self.0);
+    }
+
+    /// [`Input::BlockRead`].
+    #[inline(always)]
+    pub fn block_read(&mut self, now: Instant, conn: ConnId, block: BlockRef, found: bool) {
+        self.word(now.as_nanos());
+        self.pair(9, conn.0 << 1 | u32::from(found));
+        self.block(block.into());
+        self.0 = mix(self.0);
+    }
+
+    #[inline(never)]
+    fn seldom_input(&mut self, input: &Input) {
         match input {
             Input::Start => self.word(0),
             Input::Timeout => self.word(1),
@@ -132,19 +172,7 @@ impl HostDigest {
                 self.pair(5, conn.0);
                 self.handshake(handshake);
             }
-            Input::Message { conn, message } => {
-                self.pair(6, conn.0);
-                self.message(message);
-            }
             Input::Malformed { conn, .. } => self.pair(7, conn.0),
-            Input::Sent { conn, bytes } => {
-                self.pair(8, conn.0);
-                self.word(u64::from(*bytes));
-            }
-            Input::BlockRead { conn, block, data } => {
-                self.pair(9, conn.0 << 1 | u32::from(data.is_some()));
-                self.block((*block).into());
-            }
             Input::PieceVerified { piece, ok } => self.pair(10, piece.get() << 1 | u32::from(*ok)),
             Input::Discovered { peers } => {
                 self.word(11);
@@ -163,22 +191,14 @@ impl HostDigest {
                 self.word(15);
                 peers.iter().for_each(|addr| self.addr(*addr));
             }
+            Input::Message { .. } | Input::Sent { .. } | Input::BlockRead { .. } => {}
         }
-        self.0 = mix(self.0);
     }
 
     /// What the host said.
+    #[inline(always)]
     pub fn output(&mut self, output: &Output) {
         match output {
-            Output::Connect { addr } => {
-                self.word(32);
-                self.addr(*addr);
-            }
-            Output::Disconnect { conn, .. } => self.pair(33, conn.0),
-            Output::SendHandshake { conn, handshake } => {
-                self.pair(34, conn.0);
-                self.handshake(handshake);
-            }
             Output::Send { conn, message } => {
                 self.pair(35, conn.0);
                 self.message(message);
@@ -191,12 +211,29 @@ impl HostDigest {
                 self.word(37);
                 self.block((*block).into());
             }
+            other => self.seldom_output(other),
+        }
+    }
+
+    #[inline(never)]
+    fn seldom_output(&mut self, output: &Output) {
+        match output {
+            Output::Connect { addr } => {
+                self.word(32);
+                self.addr(*addr);
+            }
+            Output::Disconnect { conn, .. } => self.pair(33, conn.0),
+            Output::SendHandshake { conn, handshake } => {
+                self.pair(34, conn.0);
+                self.handshake(handshake);
+            }
             Output::VerifyPiece { piece } => self.pair(38, piece.get()),
             Output::Announce(request) => {
                 self.word(39);
                 self.query(request);
             }
             Output::Event(_) => {}
+            Output::Send { .. } | Output::ReadBlock { .. } | Output::WriteBlock { .. } => {}
         }
     }
 }

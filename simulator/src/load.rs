@@ -1,9 +1,9 @@
 //! What is queued on a link or on its way, in one word: a message of the message stack that fits in it, as nearly all do,
 //! or the number of a parcel. A word travels in the event that brings it, so that nothing that lies elsewhere is touched.
 
-use engine::peer::{About, Input};
+use engine::peer::About;
 use engine::wire::{Message, RawBlock};
-use engine::{BLOCK, ConnId, Layout};
+use engine::{BLOCK, Layout};
 
 use crate::host::storage::Storage;
 use crate::parcel::Parcels;
@@ -11,6 +11,19 @@ use crate::parcel::Parcels;
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Load(u32);
+
+/// What decides how a load is received: messages that come all the time have kinds of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Have,
+    Request,
+    /// A block whose bytes are right.
+    Block,
+    /// Any other message that fits in a word.
+    Seldom,
+    /// The number of a parcel.
+    Parcel(u32),
+}
 
 /// The bit of a load that says that it is a message, and no parcel.
 const MESSAGE: u32 = 1 << 31;
@@ -100,7 +113,7 @@ impl Load {
     pub fn size(self, parcels: &Parcels) -> Size {
         match self.parcel() {
             Some(parcel) => parcels[parcel].size(),
-            None => SIZES[self.kind() as usize],
+            None => SIZES[self.code() as usize],
         }
     }
 
@@ -108,11 +121,25 @@ impl Load {
     #[inline]
     pub fn id(self) -> Option<u8> {
         debug_assert_eq!(self.parcel(), None);
-        IDS[self.kind() as usize]
+        IDS[self.code() as usize]
+    }
+
+    /// How it is received.
+    #[inline]
+    pub fn kind(self) -> Kind {
+        if let Some(parcel) = self.parcel() {
+            return Kind::Parcel(parcel);
+        }
+        match self.code() {
+            HAVE => Kind::Have,
+            REQUEST => Kind::Request,
+            RIGHT_BLOCK => Kind::Block,
+            _ => Kind::Seldom,
+        }
     }
 
     #[inline]
-    fn kind(self) -> u32 {
+    fn code(self) -> u32 {
         (self.0 & !MESSAGE) >> VALUE_BITS
     }
 
@@ -174,7 +201,7 @@ impl Notation {
     }
 
     /// The word of a message, if it fits in one.
-    #[inline]
+    #[inline(always)]
     pub fn note(self, message: &Message) -> Option<Load> {
         match message {
             Message::Have(piece) => Self::with(HAVE, *piece),
@@ -228,38 +255,41 @@ impl Notation {
 
     /// The block that has a number.
     #[inline]
-    fn block(self, number: u32) -> RawBlock {
+    fn range(self, number: u32) -> RawBlock {
         let place = number & ((1 << self.place_bits) - 1);
         RawBlock { piece: self.piece(number), begin: place * BLOCK, length: BLOCK }
     }
 
-    /// What a peer is told of a word, which is no parcel, that came on `conn`.
+    /// The message of a [`Kind::Have`].
     #[inline]
-    pub fn input(self, load: Load, conn: ConnId) -> Input {
-        let value = load.value();
-        match load.kind() {
-            HAVE => Input::Message { conn, message: Message::Have(value) },
-            REQUEST => Input::Message { conn, message: Message::Request(self.block(value)) },
-            RIGHT_BLOCK => {
-                let RawBlock { piece, begin, length } = self.block(value);
-                let data = Storage::static_bytes(length, true);
-                Input::Message { conn, message: Message::Piece { piece, begin, data } }
-            }
-            _ => Input::Message { conn, message: self.seldom(load) },
-        }
+    pub fn have(self, load: Load) -> Message {
+        Message::Have(load.value())
     }
 
-    /// The message that a word is which is not sent all the time.
+    /// That of a [`Kind::Request`].
+    #[inline]
+    pub fn request(self, load: Load) -> Message {
+        Message::Request(self.range(load.value()))
+    }
+
+    /// That of a [`Kind::Block`].
+    #[inline]
+    pub fn block(self, load: Load) -> Message {
+        let RawBlock { piece, begin, length } = self.range(load.value());
+        Message::Piece { piece, begin, data: Storage::static_bytes(length, true) }
+    }
+
+    /// That of a [`Kind::Seldom`].
     #[inline(never)]
-    fn seldom(self, load: Load) -> Message {
+    pub fn seldom(self, load: Load) -> Message {
         let value = load.value();
-        match load.kind() {
+        match load.code() {
             WRONG_BLOCK => {
-                let RawBlock { piece, begin, length } = self.block(value);
+                let RawBlock { piece, begin, length } = self.range(value);
                 Message::Piece { piece, begin, data: Storage::static_bytes(length, false) }
             }
-            CANCEL => Message::Cancel(self.block(value)),
-            REJECT => Message::Reject(self.block(value)),
+            CANCEL => Message::Cancel(self.range(value)),
+            REJECT => Message::Reject(self.range(value)),
             ALLOWED_FAST => Message::AllowedFast(value),
             CHOKE => Message::Choke,
             UNCHOKE => Message::Unchoke,
@@ -280,7 +310,7 @@ impl Notation {
         if load.parcel().is_some() {
             return About::Other;
         }
-        match load.kind() {
+        match load.code() {
             HAVE => About::Have(load.value()),
             RIGHT_BLOCK | WRONG_BLOCK => About::Block(self.piece(load.value())),
             REQUEST => About::Upload,
@@ -309,7 +339,13 @@ mod tests {
         let size = load.size(&Parcels::default());
         let payload = if let Message::Piece { data, .. } = message { data.len() as u32 } else { 0 };
         assert_eq!(size.payload(), payload);
-        let Input::Message { conn: ConnId(3), message } = notation.input(load, ConnId(3)) else { panic!() };
+        let message = match load.kind() {
+            Kind::Have => notation.have(load),
+            Kind::Request => notation.request(load),
+            Kind::Block => notation.block(load),
+            Kind::Seldom => notation.seldom(load),
+            Kind::Parcel(_) => panic!("a message became a parcel"),
+        };
         Some((message, size.bytes()))
     }
 

@@ -83,27 +83,34 @@ impl Connections {
     }
 
     /// A connection with its traffic, which begins if there is none.
+    #[inline]
     pub fn active(&mut self, id: ConnId, config: &PeerConfig, now: Instant) -> Option<Busy<'_>> {
-        let conn = self.slots.get_mut(id.index()).filter(|conn| conn.stage != Stage::Free)?;
+        let conn = self.slots.get(id.index()).filter(|conn| conn.stage != Stage::Free)?;
         if conn.traffic == NONE {
-            conn.ramp = Ramp::begin(config, now);
-            conn.traffic = match self.traffic.get_mut(self.free_traffic as usize) {
-                Some(place) => {
-                    let next = std::mem::replace(place, Traffic::new(now)).next_free();
-                    self.free_places -= 1;
-                    std::mem::replace(&mut self.free_traffic, next)
-                }
-                None => {
-                    if self.traffic.len() == self.traffic.capacity() {
-                        Self::make_room(&mut self.traffic, &mut self.pools);
-                    }
-                    self.traffic.push(Traffic::new(now));
-                    self.traffic.len() as u32 - 1
-                }
-            };
+            self.begin_traffic(id, config, now);
         }
-        let at = conn.traffic as usize;
-        Some(Busy { conn, traffic: &mut self.traffic[at], pools: &mut self.pools })
+        self.busy(id)
+    }
+
+    /// Traffic of a connection that has none.
+    #[inline(never)]
+    fn begin_traffic(&mut self, id: ConnId, config: &PeerConfig, now: Instant) {
+        let conn = &mut self.slots[id.index()];
+        conn.ramp = Ramp::begin(config, now);
+        conn.traffic = match self.traffic.get_mut(self.free_traffic as usize) {
+            Some(place) => {
+                let next = std::mem::replace(place, Traffic::new(now)).next_free();
+                self.free_places -= 1;
+                std::mem::replace(&mut self.free_traffic, next)
+            }
+            None => {
+                if self.traffic.len() == self.traffic.capacity() {
+                    Self::make_room(&mut self.traffic, &mut self.pools);
+                }
+                self.traffic.push(Traffic::new(now));
+                self.traffic.len() as u32 - 1
+            }
+        };
     }
 
     /// Asks for the memory of a connection.

@@ -118,12 +118,26 @@ impl Peer {
 
     /// Something became free to ask for: every connection that found nothing may look again.
     pub(crate) fn refill_all(&mut self, now: Instant) {
+        self.refill(now, |_, _| true);
+    }
+
+    /// The same where a block or a few became free, and nothing else of any connection is another but that `own` owes us
+    /// less. Who owes us as much as it may has nothing to look for: that is never more than at its last block. In endgame
+    /// nobody owes as much.
+    pub(crate) fn refill_starved(&mut self, own: Option<ConnId>, now: Instant) {
+        let endgame = self.endgame;
+        self.refill(now, |id, dry| dry || endgame || own == Some(id));
+    }
+
+    /// Connections that take requests look again, of those that `looks` says of, by whether they had found nothing.
+    fn refill(&mut self, now: Instant, looks: impl Fn(ConnId, bool) -> bool) {
         if !self.running {
             return;
         }
         for i in 0..self.sources.len() {
             let Some(&id) = self.sources.get(i) else { break };
-            if let Some(conn) = self.conns.get_mut(id) {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            if looks(id, conn.dry) {
                 conn.dry &= planted!(DryForEver);
                 self.fill(id, now);
             }
@@ -283,7 +297,7 @@ impl Peer {
         if unwilling {
             return self.violation(id, Violation::FalseClaims, now);
         }
-        self.refill_all(now);
+        self.refill_starved(Some(id), now);
     }
 
     /// One more fault; true if patience is at its end.

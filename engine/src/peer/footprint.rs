@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::addr::Addr;
 use crate::ids::ConnId;
 
-use super::Peer;
+use super::{Peer, Said};
 use super::membership::Candidate;
 
 /// Bytes on the heap, by what they are for. Left out are the policies, whose state is some bytes a connection, and what
@@ -76,10 +76,7 @@ impl Peer {
             pieces: self.pieces.footprint(),
             addresses: of_queue::<Candidate>(&self.candidates) + dialling + boxed + told,
             remotes: self.remotes.footprint(),
-            outputs: self
-                .outputs
-                .as_deref()
-                .map_or(0, |outputs| size_of_val(outputs) as u64 + of_queue(outputs)),
+            outputs: self.outputs.as_deref().map_or(0, Said::footprint),
         }
     }
 }

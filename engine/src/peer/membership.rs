@@ -431,7 +431,7 @@ impl Peer {
             self.seed_choker.closed(id);
             self.rechoke |= !conn.am_choking;
         }
-        self.refill_all(now);
+        self.refill_starved(None, now);
         Some(conn)
     }
 }

@@ -25,6 +25,7 @@ mod pieces;
 mod priority;
 mod remotes;
 mod round;
+mod said;
 mod seam;
 mod settings;
 mod slots;
@@ -45,6 +46,8 @@ pub(crate) use extended::CLIENT;
 pub use footprint::Footprint;
 pub(crate) use footprint::{grow, of, of_queue, of_tree};
 pub use handover::{Adopted, Handover};
+pub(crate) use said::push_with;
+pub use said::{Outputs, Said};
 pub use seam::{Deadline, DisconnectReason, Event, Input, Output, Seam, Violation, Why};
 pub use slots::TELLING;
 pub use status::ConnectionInfo;
@@ -53,6 +56,7 @@ use crate::addr::Addr;
 use crate::bitfield::Bitfield;
 use crate::choker::Choker;
 use crate::ids::ConnId;
+use crate::layout::BlockRef;
 use crate::picker::Picker;
 use crate::rng::{self, Rng, Seed};
 use crate::time::Instant;
@@ -75,10 +79,6 @@ pub struct Stats {
     /// Of `downloaded`, what was of no use: had already, unrequested, or of a piece that failed its hash.
     pub wasted: u64,
 }
-
-/// What a peer has said and its driver has not yet heard, first to last; `None` is nothing. Behind a pointer, so that an
-/// exchange is one of pointers.
-pub type Outputs = Option<Box<VecDeque<Output>>>;
 
 /// One participant in one torrent. See the module. Laid out by how often a part is touched.
 #[derive(Debug)]
@@ -199,14 +199,43 @@ impl Peer {
 
     /// Tells the peer what happened. Cannot fail; drain [`Peer::poll_output`] before the next call.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
-        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         match input {
-            Input::Message { conn, message } => self.on_message(conn, message, now),
-            Input::Sent { conn, bytes } => self.on_sent(conn, bytes, now),
-            Input::BlockRead { conn, block, data } => self.on_block_read(conn, block, data, now),
-            Input::Timeout => {}
-            other => self.on_seldom(other, now),
+            Input::Message { conn, message } => self.handle_message(now, conn, message),
+            Input::Sent { conn, bytes } => self.handle_sent(now, conn, bytes),
+            Input::BlockRead { conn, block, data } => self.handle_block_read(now, conn, block, data),
+            Input::Timeout => self.after_input(now),
+            other => {
+                debug_assert!(self.is_drained(), "outputs must be drained before the next input");
+                self.on_seldom(other, now);
+                self.after_input(now);
+            }
         }
+    }
+
+    // The inputs that come all the time can be told without an `Input` around them: where it is known what comes, the
+    // function is a part of its caller, and asks nothing about its kind.
+
+    /// [`Input::Message`].
+    #[inline(always)]
+    pub fn handle_message(&mut self, now: Instant, conn: ConnId, message: Message) {
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
+        self.on_message(conn, message, now);
+        self.after_input(now);
+    }
+
+    /// [`Input::Sent`].
+    #[inline(always)]
+    pub fn handle_sent(&mut self, now: Instant, conn: ConnId, bytes: u32) {
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
+        self.on_sent(conn, bytes, now);
+        self.after_input(now);
+    }
+
+    /// [`Input::BlockRead`].
+    #[inline(always)]
+    pub fn handle_block_read(&mut self, now: Instant, conn: ConnId, block: BlockRef, data: Option<Bytes>) {
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
+        self.on_block_read(conn, block, data, now);
         self.after_input(now);
     }
 
@@ -259,7 +288,7 @@ impl Peer {
 
     /// The next thing to do; `None` until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.as_mut()?.pop_front()
+        self.outputs.as_mut()?.pop()
     }
 
     /// Exchanges the outputs for an empty buffer, or the other way round. Drivers of many peers in one thread may let them
@@ -411,11 +440,10 @@ impl Peer {
     }
 
     fn emit(&mut self, output: Output) {
-        self.outputs.get_or_insert_default().push_back(output);
+        self.outputs.get_or_insert_default().push(output);
     }
 
-    /// The same for what is said all the time. It is made where there is room for it, field by field: one that is made first
-    /// and copied then has the processor wait until what it has just written has left for the cache.
+    /// The same for what is said all the time, made where it will lie.
     #[inline(always)]
     fn emit_with(&mut self, make: impl FnOnce() -> Output) {
         push_with(&mut self.outputs, make);
@@ -427,19 +455,4 @@ impl Peer {
         }
         self.emit(Output::Send { conn, message });
     }
-}
-
-/// See [`Peer::emit_with`].
-#[inline(always)]
-pub(crate) fn push_with(outputs: &mut Outputs, make: impl FnOnce() -> Output) {
-    match outputs {
-        Some(outputs) if outputs.len() < outputs.capacity() => outputs.push_back(make()),
-        outputs => grow_and_push(outputs, make()),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn grow_and_push(outputs: &mut Outputs, output: Output) {
-    outputs.get_or_insert_default().push_back(output);
 }

@@ -109,11 +109,22 @@ impl Peer {
             return;
         }
         let blocks = &mut pools.blocks;
-        let watermark =
-            if planted!(WatermarkIgnored) { u32::MAX } else { traffic.send_watermark(&self.config, now) };
         let reading = blocks.iter(traffic.reading).map(|block| block.length()).sum::<u32>();
         let mut ahead = traffic.unsent + reading;
-        while ahead < watermark {
+        // The watermark is never lower, and often no more than that is asked for.
+        let mut watermark = self.config.send_buffer;
+        let mut reckoned = false;
+        while !traffic.uploads.is_empty() {
+            if ahead >= watermark && !std::mem::replace(&mut reckoned, true) {
+                watermark = if planted!(WatermarkIgnored) {
+                    u32::MAX
+                } else {
+                    traffic.send_watermark(&self.config, now)
+                };
+            }
+            if ahead >= watermark {
+                break;
+            }
             let Some(block) = blocks.pop_front(&mut traffic.uploads) else { break };
             ahead += block.length();
             blocks.push_back(&mut traffic.reading, block);
@@ -180,8 +191,13 @@ impl Peer {
         self.unchoke.sort_unstable();
         // A policy is not trusted to name nobody twice.
         self.unchoke.dedup();
+        // Facts and those chosen are in the order of their ids.
+        let mut chosen = 0;
         for facts in &facts {
-            let unchoke = self.unchoke.binary_search(&facts.conn).is_ok();
+            while self.unchoke.get(chosen).is_some_and(|id| *id < facts.conn) {
+                chosen += 1;
+            }
+            let unchoke = self.unchoke.get(chosen) == Some(&facts.conn);
             if unchoke && !facts.unchoked {
                 self.send_unchoke(facts.conn, now);
             } else if !unchoke && facts.unchoked {

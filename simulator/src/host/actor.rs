@@ -72,6 +72,7 @@ impl Actor {
 
     /// With a strategy: tells the engine, and adds to `outputs`, which is empty, all that is said. `corrupt` makes wrong bytes
     /// of right ones.
+    #[inline(never)]
     pub fn handle_input(
         &mut self,
         now: Instant,

@@ -11,9 +11,10 @@ pub(crate) mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use engine::peer::{Event as PeerEvent, Input, Output};
+use engine::peer::{Event as PeerEvent, Input, Output, Outputs};
 use engine::rng::Rng;
-use engine::{ConnId, Instant};
+use engine::wire::Message;
+use engine::{ConnId, Instant, Peer};
 
 use crate::context::Context;
 use crate::digest::HostDigest;
@@ -145,7 +146,7 @@ impl Host {
             Class::Dial => self.on_dial(event, ctx),
             Class::Answer => self.on_answer(event, ctx),
             Class::Arrive => self.on_arrive(event, ctx),
-            Class::Deliver => self.deliver(Handle(event.to), Load::of_word(event.arg), ctx),
+            Class::Deliver => self.on_deliver(event, ctx),
             Class::LinkFree => self.on_link_free(ctx),
             Class::FlowReady => self.uplink.resume(event.conn()),
             Class::Closed => self.on_remote_closed(event, ctx),
@@ -196,10 +197,57 @@ impl Host {
     }
 
     /// Tells the actor, and does what it says until it has no more to say.
+    #[inline(never)]
     fn feed(&mut self, input: Input, ctx: &mut Context<'_>) {
-        self.tell(input, ctx);
+        if ctx.tap.is_some() {
+            return self.feed_watched(input, ctx);
+        }
+        self.tell::<false>(input, ctx);
+        self.feed_inline(ctx);
+    }
+
+    /// The same as a part of its caller, which knows what comes, as that comes all the time. `plainly` notes it in the digest
+    /// and tells the engine, and asks nothing about its kind; `input` makes what all others are told.
+    #[inline(always)]
+    fn feed_known(
+        &mut self,
+        plainly: impl FnOnce(&mut HostDigest, &mut Peer, Instant),
+        input: impl FnOnce() -> Input,
+        ctx: &mut Context<'_>,
+    ) {
+        if ctx.tap.is_some() || !self.actor.get().is_some_and(Actor::is_honest) {
+            return self.feed(input(), ctx);
+        }
+        self.tell_plainly::<false>(plainly, ctx);
+        if !ctx.inline.is_empty() {
+            self.feed_inline(ctx);
+        }
+    }
+
+    /// Tells what came without delay of what it has said.
+    #[inline(never)]
+    fn feed_inline(&mut self, ctx: &mut Context<'_>) {
         while let Some(input) = ctx.inline.pop_front() {
-            self.tell(input, ctx);
+            match input {
+                Input::BlockRead { conn, block, data } if self.actor.get().is_some_and(Actor::is_honest) => {
+                    let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+                        digest.block_read(now, conn, block, data.is_some());
+                        peer.handle_block_read(now, conn, block, data);
+                    };
+                    self.tell_plainly::<false>(plainly, ctx);
+                }
+                other => self.tell::<false>(other, ctx),
+            }
+        }
+    }
+
+    /// The same where somebody looks on.
+    #[cold]
+    #[inline(never)]
+    fn feed_watched(&mut self, input: Input, ctx: &mut Context<'_>) {
+        self.tell::<true>(input, ctx);
+        while let Some(input) = ctx.inline.pop_front() {
+            self.tell::<true>(input, ctx);
         }
         if let Some(tap) = &mut ctx.tap
             && let Some(actor) = self.actor.get()
@@ -209,41 +257,91 @@ impl Host {
     }
 
     /// Tells the actor one thing.
-    fn tell(&mut self, input: Input, ctx: &mut Context<'_>) {
+    #[inline(never)]
+    fn tell<const WATCHED: bool>(&mut self, input: Input, ctx: &mut Context<'_>) {
         let Some(actor) = self.actor.get_mut() else { return };
+        if WATCHED {
+            ctx.traced_input(self.id, &input);
+        }
+        if actor.is_honest() {
+            let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+                digest.input(now, &input);
+                peer.handle_input(now, input);
+            };
+            return self.tell_plainly::<WATCHED>(plainly, ctx);
+        }
         let now = Instant::from_nanos(ctx.now);
         self.digest.input(now, &input);
-        ctx.traced_input(self.id, &input);
-        // All hosts share one buffer of outputs, which stays in the cache. They are looked at where they are.
         let Some(outputs) = ctx.outputs.take() else { return debug_assert!(false, "one thing at a time") };
-        if actor.is_honest() {
-            actor.peer.exchange_outputs(outputs);
-            actor.peer.handle_input(now, input);
-            actor.peer.exchange_outputs(outputs);
+        let content = ctx.shared.content.as_deref();
+        actor.handle_input(now, input, outputs, |data| Storage::corrupt(content, data));
+        self.carry_out_all::<WATCHED>(outputs, ctx);
+    }
+
+    /// Tells the engine one thing, with no strategy around it.
+    #[inline(always)]
+    fn tell_plainly<const WATCHED: bool>(
+        &mut self,
+        plainly: impl FnOnce(&mut HostDigest, &mut Peer, Instant),
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(actor) = self.actor.get_mut() else { return };
+        // All hosts share one buffer of outputs, which stays in the cache.
+        let Some(outputs) = ctx.outputs.take() else { return debug_assert!(false, "one thing at a time") };
+        actor.peer.exchange_outputs(outputs);
+        plainly(&mut self.digest, &mut actor.peer, Instant::from_nanos(ctx.now));
+        actor.peer.exchange_outputs(outputs);
+        if outputs.as_ref().is_some_and(|said| !said.is_empty()) {
+            self.carry_out_all::<WATCHED>(outputs, ctx);
         } else {
-            let content = ctx.shared.content.as_deref();
-            actor.handle_input(now, input, outputs, |data| Storage::corrupt(content, data));
+            ctx.outputs = Some(outputs);
         }
-        if let Some(outputs) = outputs.as_mut().filter(|outputs| !outputs.is_empty()) {
-            for output in outputs.iter() {
-                self.digest.output(output);
-                ctx.traced_output(self.id, output);
-                self.carry_out(output, ctx);
-            }
-            outputs.clear();
+    }
+
+    /// Does what the actor has said. What is said all the time is told apart here, once, and nothing is asked about its kind
+    /// after that.
+    #[inline(never)]
+    fn carry_out_all<'a, const WATCHED: bool>(&mut self, outputs: &'a mut Outputs, ctx: &mut Context<'a>) {
+        if let Some(said) = outputs {
+            said.consume(|output| match output {
+                Output::Send { message: Message::Have(_), .. } => self.carry_out::<WATCHED>(output, ctx),
+                Output::Send { message: Message::Request(_), .. } => self.carry_out::<WATCHED>(output, ctx),
+                Output::Send { message: Message::Piece { .. }, .. } => self.carry_out::<WATCHED>(output, ctx),
+                Output::ReadBlock { .. } => self.carry_out::<WATCHED>(output, ctx),
+                Output::WriteBlock { .. } => self.carry_out::<WATCHED>(output, ctx),
+                seldom => self.carry_out::<WATCHED>(seldom, ctx),
+            });
         }
         ctx.outputs = Some(outputs);
     }
 
-    #[inline]
-    fn carry_out(&mut self, output: &Output, ctx: &mut Context<'_>) {
+    #[inline(always)]
+    fn carry_out<const WATCHED: bool>(&mut self, output: &Output, ctx: &mut Context<'_>) {
+        if WATCHED {
+            ctx.traced_output(self.id, output);
+        }
+        // Nothing is written before the output is read: for all that the compiler knows, that could make another of it.
+        let mut digest = self.digest;
+        digest.output(output);
         match output {
-            Output::Send { conn, message } => self.queue_message(*conn, message, ctx),
-            Output::ReadBlock { conn, block } => self.read(*conn, *block, ctx),
+            Output::Send { conn, message } => {
+                let (conn, word) = (*conn, ctx.shared.word_of(message));
+                self.digest = digest;
+                self.queue_message(conn, message, word, ctx);
+            }
+            Output::ReadBlock { conn, block } => {
+                let (conn, block) = (*conn, *block);
+                self.digest = digest;
+                self.read(conn, block, ctx);
+            }
             Output::WriteBlock { block, data } => {
+                self.digest = digest;
                 self.storage.write(ctx.shared.content.as_deref(), &ctx.shared.layout, *block, data);
             }
-            other => self.carry_out_seldom(other, ctx),
+            other => {
+                self.digest = digest;
+                self.carry_out_seldom(other, ctx);
+            }
         }
     }
 

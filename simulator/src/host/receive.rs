@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::ConnId;
+use engine::{ConnId, Peer};
 use engine::peer::Input;
 use engine::wire::Message;
 use engine::wire::decoder::Decoded;
 
 use crate::context::Context;
+use crate::digest::HostDigest;
 use crate::event::{Class, Event};
-use crate::load::Load;
+use crate::load::{Kind, Load, Size};
 use crate::parcel::Content;
 
 use super::Host;
@@ -89,15 +90,16 @@ impl Host {
     }
 
     /// The last byte of a load reaches the downlink.
+    #[inline(always)]
     pub(super) fn on_arrive(&mut self, event: &Event, ctx: &mut Context<'_>) {
         let handle = Handle(event.to);
         let load = Load::of_word(event.arg);
-        let bytes = load.size(ctx.parcels).bytes();
+        let size = load.size(ctx.parcels);
         // Its first byte came as long before as it was on the sender's link.
-        let first = ctx.now.saturating_sub(ctx.shared.uplink_of(event.src).takes(bytes));
-        let passed = self.downlink.pass(first, ctx.now, bytes);
+        let first = ctx.now.saturating_sub(ctx.shared.uplink_of(event.src).takes(size.bytes()));
+        let passed = self.downlink.pass(first, ctx.now, size.bytes());
         if passed <= ctx.now {
-            return self.deliver(handle, load, ctx);
+            return self.deliver(handle, load, size, ctx);
         }
         // The order of what waits for one downlink is that of its arrival.
         let number = self.next_number();
@@ -105,20 +107,68 @@ impl Host {
         ctx.queue.push(deliver.with(event.to, event.arg));
     }
 
-    pub(super) fn deliver(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
-        let payload = load.size(ctx.parcels).payload();
+    /// A load has passed the downlink after it had to wait for it.
+    #[inline(never)]
+    pub(super) fn on_deliver(&mut self, event: &Event, ctx: &mut Context<'_>) {
+        let load = Load::of_word(event.arg);
+        let size = load.size(ctx.parcels);
+        self.deliver(Handle(event.to), load, size, ctx);
+    }
+
+    #[inline(always)]
+    fn deliver(&mut self, handle: Handle, load: Load, size: Size, ctx: &mut Context<'_>) {
         let open = self.actor.get().is_some()
             && self.links.get(handle).is_some_and(|link| link.state == State::Open);
-        ctx.tally.arrived(payload, open);
+        ctx.tally.arrived(size.payload(), open);
         if !open {
             load.parcel().into_iter().for_each(|parcel| drop(ctx.parcels.take(parcel)));
             return;
         }
-        let conn = ConnId(handle.slot());
-        match load.parcel() {
-            None => self.receive(handle, ctx.shared.notation.input(load, conn), ctx),
-            Some(parcel) => self.open(handle, parcel, ctx),
+        match load.kind() {
+            Kind::Have => self.receive_have(handle, load, ctx),
+            Kind::Request => self.receive_request(handle, load, ctx),
+            Kind::Block => self.receive_block(handle, load, ctx),
+            Kind::Seldom => {
+                let message = ctx.shared.notation.seldom(load);
+                self.receive(handle, message, ctx);
+            }
+            Kind::Parcel(parcel) => self.open(handle, parcel, ctx),
         }
+    }
+
+    // A function for each kind that comes all the time, in which the way to the engine is a straight one.
+
+    #[inline(never)]
+    fn receive_have(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
+        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
+        let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+            digest.message_came(now, conn, &notation.have(load));
+            peer.handle_message(now, conn, notation.have(load));
+        };
+        self.feed_known(plainly, || Input::Message { conn, message: notation.have(load) }, ctx);
+    }
+
+    #[inline(never)]
+    fn receive_request(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
+        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
+        let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+            digest.message_came(now, conn, &notation.request(load));
+            peer.handle_message(now, conn, notation.request(load));
+        };
+        self.feed_known(plainly, || Input::Message { conn, message: notation.request(load) }, ctx);
+    }
+
+    #[inline(never)]
+    fn receive_block(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
+        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
+        if ctx.shared.checks {
+            self.check_received(handle, &notation.block(load));
+        }
+        let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+            digest.message_came(now, conn, &notation.block(load));
+            peer.handle_message(now, conn, notation.block(load));
+        };
+        self.feed_known(plainly, || Input::Message { conn, message: notation.block(load) }, ctx);
     }
 
     /// What a parcel holds is delivered.
@@ -132,7 +182,7 @@ impl Host {
                 }
             }
             Content::Message(message) => {
-                self.receive(handle, Input::Message { conn, message: *message }, ctx)
+                self.receive(handle, *message, ctx)
             }
             Content::Handshake(handshake) => {
                 self.feed(Input::Handshake { conn, handshake: *handshake }, ctx);
@@ -153,7 +203,7 @@ impl Host {
                     self.feed(Input::Handshake { conn, handshake }, ctx)
                 }
                 Ok(Some(Decoded::Message(message))) => {
-                    self.receive(handle, Input::Message { conn, message }, ctx)
+                    self.receive(handle, message, ctx)
                 }
                 Ok(None) => return,
                 Err(error) => return self.feed(Input::Malformed { conn, error }, ctx),
@@ -161,17 +211,23 @@ impl Host {
         }
     }
 
-    #[inline(always)]
-    fn receive(&mut self, handle: Handle, input: Input, ctx: &mut Context<'_>) {
-        if ctx.shared.checks
-            && let Input::Message { message: Message::Piece { piece, begin, .. }, .. } = &input
+    fn receive(&mut self, handle: Handle, message: Message, ctx: &mut Context<'_>) {
+        if ctx.shared.checks {
+            self.check_received(handle, &message);
+        }
+        self.feed(Input::Message { conn: ConnId(handle.slot()), message }, ctx);
+    }
+
+    /// In test builds: a block was asked for.
+    #[inline(never)]
+    fn check_received(&mut self, handle: Handle, message: &Message) {
+        if let Message::Piece { piece, begin, .. } = message
             && let Some(asked) = self.links.side(handle).and_then(|side| side.asked.as_mut())
         {
             let count = asked.entry((*piece, *begin)).or_default();
             assert!(*count > 0, "host {} received a block it never requested: {piece}+{begin}", self.id);
             *count -= 1;
         }
-        self.feed(input, ctx);
     }
 
     /// The other end has closed. That stands behind all it has sent, as TCP's FIN does: what waits for the

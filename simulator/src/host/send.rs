@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use engine::ConnId;
+use engine::{ConnId, Peer};
 use engine::peer::Input;
 use engine::wire::handshake::HANDSHAKE_LENGTH;
 use engine::wire::{Handshake, Message, encoder};
 
 use crate::context::Context;
+use crate::digest::HostDigest;
 use crate::event::{Class, Event};
 use crate::load::{Load, Size};
 use crate::network::flow::Departure;
@@ -64,11 +65,17 @@ impl Host {
         self.uplink.enqueue(conn.0, ctx.parcels.insert(content, size), size);
     }
 
-    pub(super) fn queue_message(&mut self, conn: ConnId, message: &Message, ctx: &mut Context<'_>) {
+    #[inline(always)]
+    pub(super) fn queue_message(
+        &mut self,
+        conn: ConnId,
+        message: &Message,
+        word: Option<Load>,
+        ctx: &mut Context<'_>,
+    ) {
         if ctx.shared.checks {
             self.check_message(conn, message, ctx);
         }
-        let word = if ctx.shared.content.is_none() { ctx.shared.notation.note(message) } else { None };
         match word {
             Some(load) => {
                 ctx.tally.sent_message(load.id());
@@ -137,6 +144,7 @@ impl Host {
         }
     }
 
+    #[inline(never)]
     pub(super) fn on_link_free(&mut self, ctx: &mut Context<'_>) {
         self.uplink.free();
         let Some((handle, bytes)) = self.serving.take() else { return };
@@ -144,7 +152,12 @@ impl Host {
         if self.links.get(handle).is_none() {
             self.cut += u64::from(bytes);
         } else {
-            self.feed(Input::Sent { conn: ConnId(handle.slot()), bytes }, ctx);
+            let conn = ConnId(handle.slot());
+            let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
+                digest.sent(now, conn, bytes);
+                peer.handle_sent(now, conn, bytes);
+            };
+            self.feed_known(plainly, || Input::Sent { conn, bytes }, ctx);
         }
         self.leave_at_ratio(ctx);
     }

@@ -115,7 +115,9 @@ impl Storage {
             bytes[begin..begin + data.len()].copy_from_slice(data);
         } else {
             // A block may come again: what was written last counts.
-            self.tainted.retain(|&tainted| tainted != block);
+            if !self.tainted.is_empty() {
+                self.tainted.retain(|&tainted| tainted != block);
+            }
             if !Self::is_right(data) {
                 self.tainted.push(block);
             }
