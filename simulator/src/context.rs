@@ -1,7 +1,7 @@
 //! What a host may use while it handles an event: the clock, the queue, the table of parcels, what all hosts
 //! share and never change, and a tally for observers that no host reads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::network::latency;
 use crate::network::rate::Rate;
 use crate::parcel::Parcels;
 use crate::population;
+use crate::prompt::Prompt;
 use crate::queue::{Queue, Slots};
 use crate::shard::Outbox;
 use crate::spec::Spec;
@@ -176,7 +177,7 @@ pub(crate) struct Context<'a> {
     /// The buffer that the peer at work puts its outputs into, but while they are carried out.
     pub outputs: Option<&'a mut Outputs>,
     /// Inputs without delay of the host at work.
-    pub inline: &'a mut VecDeque<Input>,
+    pub prompt: &'a mut Prompt,
     pub tap: Option<&'a mut Tap>,
 }
 

@@ -17,6 +17,7 @@ pub mod network;
 mod parcel;
 mod partition;
 pub mod population;
+mod prompt;
 mod queue;
 pub mod run;
 pub mod runner;

@@ -441,8 +441,9 @@ fn sort_into(sorted: &mut Vec<Event>, events: &[Event]) {
             places[i] += u8::from(!later);
         }
     }
-    for (event, place) in events.iter().zip(places) {
-        sorted[usize::from(place)] = *event;
+    // Each read where it was written, a byte: all at once would have to wait.
+    for (event, place) in events.iter().zip(&places) {
+        sorted[usize::from(*place)] = *event;
     }
 }
 

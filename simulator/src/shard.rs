@@ -2,10 +2,8 @@
 //! works on one shard; a run has one shard, or several ([`windows`](crate::windows)). Hosts of two shards act on each
 //! other by [`Crossing`]s, which are handed over between windows of time that no latency is shorter than.
 
-use std::collections::VecDeque;
-
 use engine::Instant;
-use engine::peer::{Input, Outputs};
+use engine::peer::Outputs;
 use engine::rng::Rng;
 use engine::tracker::{AnnounceReply, AnnounceRequest, Failure, Tracker};
 
@@ -17,6 +15,7 @@ use crate::load::{Load, Size};
 use crate::lookout::Lookout;
 use crate::parcel::{Buffer, Content, Parcel, Parcels};
 use crate::partition::Partition;
+use crate::prompt::Prompt;
 use crate::queue::Queue;
 use crate::watch::Tap;
 
@@ -81,7 +80,7 @@ pub(crate) struct Shard {
     pub tally: Tally,
     pub outbox: Outbox,
     outputs: Outputs,
-    inline: VecDeque<Input>,
+    prompt: Prompt,
     tracker: Option<TrackerHost>,
     tap: Option<Tap>,
     /// Every event before it has been handled.
@@ -101,7 +100,7 @@ impl Shard {
             tally: Tally::new(&shared.layout),
             outbox: Outbox::new(partition, own),
             outputs: None,
-            inline: VecDeque::new(),
+            prompt: Prompt::default(),
             tracker: has_tracker.then(|| TrackerHost::new(shared)),
             tap: None,
             now: 0,
@@ -165,7 +164,7 @@ impl Shard {
             tally: &mut self.tally,
             outbox: &mut self.outbox,
             outputs: Some(&mut self.outputs),
-            inline: &mut self.inline,
+            prompt: &mut self.prompt,
             tap: self.tap.as_mut(),
         };
         while let Some(event) = ctx.queue.pop_before(limit) {

@@ -278,6 +278,7 @@ impl Connection {
         depth.min(u32::from(self.remote_queue)).max(1)
     }
 
+    #[inline(always)]
     pub fn facts(&self, id: ConnId, traffic: Option<&Traffic>, config: &PeerConfig, now: Instant) -> Facts {
         Facts {
             conn: id,

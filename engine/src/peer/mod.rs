@@ -449,10 +449,11 @@ impl Peer {
         push_with(&mut self.outputs, make);
     }
 
+    #[inline(always)]
     fn send(&mut self, conn: ConnId, message: Message) {
         if let Some(connection) = self.conns.get_mut(conn) {
             connection.spoke = true;
         }
-        self.emit(Output::Send { conn, message });
+        self.emit_with(|| Output::Send { conn, message });
     }
 }

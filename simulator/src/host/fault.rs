@@ -137,7 +137,7 @@ impl Host {
             return ctx.queue.push(read.with(life, 0));
         }
         let data = self.bytes_of(block, ctx);
-        ctx.inline.push_back(Input::BlockRead { conn, block, data });
+        ctx.prompt.push_with(|| Input::BlockRead { conn, block, data });
     }
 
     fn bytes_of(&mut self, block: BlockRef, ctx: &Context<'_>) -> Option<bytes::Bytes> {

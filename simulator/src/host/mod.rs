@@ -203,7 +203,7 @@ impl Host {
             return self.feed_watched(input, ctx);
         }
         self.tell::<false>(input, ctx);
-        self.feed_inline(ctx);
+        self.feed_prompt(ctx);
     }
 
     /// The same as a part of its caller, which knows what comes, as that comes all the time. `plainly` notes it in the digest
@@ -219,24 +219,28 @@ impl Host {
             return self.feed(input(), ctx);
         }
         self.tell_plainly::<false>(plainly, ctx);
-        if !ctx.inline.is_empty() {
-            self.feed_inline(ctx);
+        if !ctx.prompt.is_empty() {
+            self.feed_prompt(ctx);
         }
     }
 
     /// Tells what came without delay of what it has said.
     #[inline(never)]
-    fn feed_inline(&mut self, ctx: &mut Context<'_>) {
-        while let Some(input) = ctx.inline.pop_front() {
+    fn feed_prompt(&mut self, ctx: &mut Context<'_>) {
+        while let Some(input) = ctx.prompt.next() {
             match input {
                 Input::BlockRead { conn, block, data } if self.actor.get().is_some_and(Actor::is_honest) => {
+                    let (conn, block, data) = (*conn, *block, data.take());
                     let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
                         digest.block_read(now, conn, block, data.is_some());
                         peer.handle_block_read(now, conn, block, data);
                     };
                     self.tell_plainly::<false>(plainly, ctx);
                 }
-                other => self.tell::<false>(other, ctx),
+                other => {
+                    let input = std::mem::replace(other, Input::Timeout);
+                    self.tell::<false>(input, ctx);
+                }
             }
         }
     }
@@ -246,7 +250,8 @@ impl Host {
     #[inline(never)]
     fn feed_watched(&mut self, input: Input, ctx: &mut Context<'_>) {
         self.tell::<true>(input, ctx);
-        while let Some(input) = ctx.inline.pop_front() {
+        while let Some(input) = ctx.prompt.next() {
+            let input = std::mem::replace(input, Input::Timeout);
             self.tell::<true>(input, ctx);
         }
         if let Some(tap) = &mut ctx.tap
@@ -382,7 +387,7 @@ impl Host {
 
     fn verdict(&mut self, piece: engine::PieceIndex, ctx: &mut Context<'_>) {
         let ok = self.check_piece(piece, ctx);
-        ctx.inline.push_back(Input::PieceVerified { piece, ok });
+        ctx.prompt.push_with(|| Input::PieceVerified { piece, ok });
     }
 
     fn on_hashed(&mut self, event: &Event, ctx: &mut Context<'_>) {

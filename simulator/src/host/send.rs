@@ -23,7 +23,7 @@ impl Host {
     pub(super) fn dial(&mut self, addr: SocketAddr, ctx: &mut Context<'_>) {
         let Some(remote) = host_at(addr).filter(|&remote| remote < ctx.shared.tracker && remote != self.id)
         else {
-            return ctx.inline.push_back(Input::ConnectFailed { addr });
+            return ctx.prompt.push_with(|| Input::ConnectFailed { addr });
         };
         self.dial_once(addr, remote, ctx);
         if self.dials_twice(ctx) {
