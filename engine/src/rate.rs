@@ -28,6 +28,23 @@ pub struct Rate {
     held: f64,
 }
 
+/// The time that rates are averaged over at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    now: Instant,
+    floor: Instant,
+    /// The least time that an average is taken over, nanoseconds.
+    least: u64,
+}
+
+impl Window {
+    /// `period` before `now`.
+    #[inline]
+    pub fn new(now: Instant, period: Duration) -> Self {
+        Self { now, floor: now - period, least: nanos(period) / Rate::LEAST_PART }
+    }
+}
+
 impl Rate {
     /// The period of the rates that choking goes by: 20 s (BEP 3: "a rolling 20-second average").
     pub const PERIOD: Duration = Duration::from_secs(20);
@@ -56,12 +73,18 @@ impl Rate {
     /// is less).
     #[inline]
     pub fn get(&self, now: Instant, period: Duration) -> f64 {
-        let floor = self.since.max(now - period);
+        self.over(&Window::new(now, period))
+    }
+
+    /// The same, where many rates are asked for at one moment.
+    #[inline]
+    pub fn over(&self, window: &Window) -> f64 {
+        let floor = self.since.max(window.floor);
         // Of most connections nothing has been heard for longer.
         if floor >= self.last && floor > self.since {
             return 0.0;
         }
-        let span = now.as_nanos().saturating_sub(floor.as_nanos()).max(nanos(period) / Self::LEAST_PART);
+        let span = window.now.as_nanos().saturating_sub(floor.as_nanos()).max(window.least);
         self.within(floor) * 1e9 / span as f64
     }
 

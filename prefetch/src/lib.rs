@@ -37,12 +37,21 @@ pub fn part<T: ?Sized>(value: &T, bytes: Range<usize>) {
     let _ = (value, bytes);
 }
 
-/// Asks for one element of a slice; nothing if there is none.
+/// Asks for one element of a slice; nothing if there is none. Of one that is no longer than a line and may lie across two,
+/// both are asked for without a look where it lies, and of a word or less the first.
 #[inline(always)]
 pub fn element<T>(slice: &[T], at: usize) {
-    if let Some(element) = slice.get(at) {
-        value(element);
+    let Some(element) = slice.get(at) else { return };
+    #[cfg(target_arch = "x86_64")]
+    if align_of::<T>() < LINE && size_of::<T>() <= LINE {
+        let first = std::ptr::from_ref(element).cast::<i8>();
+        line(first);
+        if size_of::<T>() > size_of::<u64>() {
+            line(first.wrapping_add(size_of::<T>() - 1));
+        }
+        return;
     }
+    value(element);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -67,5 +76,7 @@ mod tests {
         super::part(&[1u8; 200], 0..0);
         super::part(&[1u8; 200], 100..300);
         super::element(&[1, 2, 3], 3);
+        super::element(&[[7u8; 28]; 9], 2);
+        super::element(&[()], 0);
     }
 }

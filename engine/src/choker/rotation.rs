@@ -55,8 +55,7 @@ impl Rotation {
     pub fn align(&mut self, peers: &[Facts], rng: &mut Rng) {
         // By connection's id: the index in the facts of who has not been found in `list`; else `NOT`.
         let mut left = SmallVec::<[u32; USUAL]>::new();
-        let ids = peers.iter().map(|facts| facts.conn.index() + 1).max();
-        left.resize(ids.unwrap_or(0), NOT);
+        left.resize(peers.last().map_or(0, |facts| facts.conn.index() + 1), NOT);
         for (i, facts) in peers.iter().enumerate() {
             left[facts.conn.index()] = i as u32;
         }

@@ -16,7 +16,7 @@ use crate::bitfield::Bitfield;
 use crate::choker::Facts;
 use crate::ids::ConnId;
 use crate::layout::{BLOCK, BlockRef, Layout, PieceIndex};
-use crate::rate::Rate;
+use crate::rate::{Rate, Window};
 use crate::time::{Instant, nanos};
 use crate::wire::RawBlock;
 
@@ -279,7 +279,7 @@ impl Connection {
     }
 
     #[inline(always)]
-    pub fn facts(&self, id: ConnId, traffic: Option<&Traffic>, config: &PeerConfig, now: Instant) -> Facts {
+    pub fn facts(&self, id: ConnId, traffic: Option<&Traffic>, window: &Window) -> Facts {
         Facts {
             conn: id,
             interested: self.peer_interested,
@@ -287,8 +287,8 @@ impl Connection {
             snubbed: self.snubbed,
             complete: self.have.is_full(),
             pieces: self.have.count(),
-            download_rate: traffic.map_or(0, |t| t.down.get(now, config.rate_window) as u64),
-            upload_rate: traffic.map_or(0, |t| t.up.get(now, config.rate_window) as u64),
+            download_rate: traffic.map_or(0, |t| t.down.over(window) as u64),
+            upload_rate: traffic.map_or(0, |t| t.up.over(window) as u64),
             sent_since_unchoke: traffic.map_or(0, |t| t.sent_since_unchoke),
             connected_at: self.connected_at,
             unchoked_at: (self.unchoked_at != Instant::FAR).then_some(self.unchoked_at),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::ids::ConnId;
+use crate::rate::Window;
 use crate::time::Instant;
 use crate::wire::PeerId;
 
@@ -55,7 +56,7 @@ impl Peer {
     pub fn connections_info(&self, now: Instant) -> impl Iterator<Item = ConnectionInfo> + '_ {
         self.conns.iter().map(move |(conn, connection)| {
             let traffic = self.conns.traffic_of(connection);
-            let facts = connection.facts(conn, traffic, &self.config, now);
+            let facts = connection.facts(conn, traffic, &Window::new(now, self.config.rate_window));
             let remote = self.remotes.get(conn);
             ConnectionInfo {
                 conn,

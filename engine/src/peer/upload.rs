@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use crate::choker::{Facts, Round};
 use crate::ids::ConnId;
 use crate::layout::{BlockRef, PieceIndex};
+use crate::rate::Window;
 use crate::time::Instant;
 use crate::wire::{Message, RawBlock};
 
@@ -170,7 +171,8 @@ impl Peer {
         let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
         // Room for as many as a peer has by default.
         let mut facts = SmallVec::<[Facts; 80]>::new();
-        facts.extend(ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), config, now)));
+        let window = Window::new(now, config.rate_window);
+        facts.extend(ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), &window)));
         if self.config.lend_idle_slots {
             if periodic {
                 self.look_for_idle(&facts, now);
