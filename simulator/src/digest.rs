@@ -5,10 +5,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use engine::{BlockRef, ConnId, Instant};
 use engine::peer::{Input, Output};
 use engine::tracker::AnnounceRequest;
 use engine::wire::{Handshake, Message, RawBlock};
+use engine::{BlockRef, ConnId, Instant};
 use sha1::{Digest as _, Sha1};
 use smallvec::SmallVec;
 

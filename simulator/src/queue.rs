@@ -435,8 +435,7 @@ fn sort_into(sorted: &mut Vec<Event>, events: &[Event]) {
     for (i, event) in events.iter().enumerate() {
         for (j, other) in events[..i].iter().enumerate() {
             // Of one moment there are seldom two.
-            let later =
-                if event.time == other.time { event > other } else { event.time > other.time };
+            let later = if event.time == other.time { event > other } else { event.time > other.time };
             places[j] += u8::from(later);
             places[i] += u8::from(!later);
         }

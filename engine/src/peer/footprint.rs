@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::addr::Addr;
 use crate::ids::ConnId;
 
-use super::{Peer, Said};
 use super::membership::Candidate;
+use super::{Peer, Said};
 
 /// Bytes on the heap, by what they are for. Left out are the policies, whose state is some bytes a connection, and what
 /// is shared: the metadata's bytes and the configuration.

@@ -168,11 +168,14 @@ impl Peer {
         self.rechoke = false;
         let (conns, config) = (&self.conns, &self.config);
         conns.prefetch_all_traffic();
-        let ready = conns.iter().filter(|(_, conn)| conn.is_ready());
         // Room for as many as a peer has by default.
         let mut facts = SmallVec::<[Facts; 80]>::new();
         let window = Window::new(now, config.rate_window);
-        facts.extend(ready.map(|(id, conn)| conn.facts(id, conns.traffic_of(conn), &window)));
+        for (id, conn) in conns.iter() {
+            if conn.is_ready() {
+                facts.push(conn.facts(id, conns.traffic_of(conn), &window));
+            }
+        }
         if self.config.lend_idle_slots {
             if periodic {
                 self.look_for_idle(&facts, now);

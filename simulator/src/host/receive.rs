@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::{ConnId, Peer};
 use engine::peer::Input;
 use engine::wire::Message;
 use engine::wire::decoder::Decoded;
+use engine::{ConnId, Peer};
 
 use crate::context::Context;
 use crate::digest::HostDigest;
@@ -181,9 +181,7 @@ impl Host {
                     self.decode(handle, slice, ctx);
                 }
             }
-            Content::Message(message) => {
-                self.receive(handle, *message, ctx)
-            }
+            Content::Message(message) => self.receive(handle, *message, ctx),
             Content::Handshake(handshake) => {
                 self.feed(Input::Handshake { conn, handshake: *handshake }, ctx);
             }
@@ -202,9 +200,7 @@ impl Host {
                 Ok(Some(Decoded::Handshake(handshake))) => {
                     self.feed(Input::Handshake { conn, handshake }, ctx)
                 }
-                Ok(Some(Decoded::Message(message))) => {
-                    self.receive(handle, message, ctx)
-                }
+                Ok(Some(Decoded::Message(message))) => self.receive(handle, message, ctx),
                 Ok(None) => return,
                 Err(error) => return self.feed(Input::Malformed { conn, error }, ctx),
             }

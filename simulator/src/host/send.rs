@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use engine::{ConnId, Peer};
 use engine::peer::Input;
 use engine::wire::handshake::HANDSHAKE_LENGTH;
 use engine::wire::{Handshake, Message, encoder};
+use engine::{ConnId, Peer};
 
 use crate::context::Context;
 use crate::digest::HostDigest;
