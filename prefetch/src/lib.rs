@@ -37,21 +37,34 @@ pub fn part<T: ?Sized>(value: &T, bytes: Range<usize>) {
     let _ = (value, bytes);
 }
 
-/// Asks for one element of a slice; nothing if there is none. Of one that is no longer than a line and may lie across two,
-/// both are asked for without a look where it lies, and of a word or less the first.
+/// Asks for one element of a slice; nothing if there is none.
 #[inline(always)]
 pub fn element<T>(slice: &[T], at: usize) {
-    let Some(element) = slice.get(at) else { return };
-    #[cfg(target_arch = "x86_64")]
-    if align_of::<T>() < LINE && size_of::<T>() <= LINE {
-        let first = std::ptr::from_ref(element).cast::<i8>();
-        line(first);
-        if size_of::<T>() > size_of::<u64>() {
-            line(first.wrapping_add(size_of::<T>() - 1));
-        }
-        return;
+    if at < slice.len() {
+        known(slice, at);
     }
-    value(element);
+}
+
+/// Asks for one element of a slice that is known to be there: what is not, is a line of somebody else that is asked for in
+/// vain. Of an element that is no longer than a line and may lie across two, both are asked for without a look where it
+/// lies, and of a word or less the first.
+#[inline(always)]
+pub fn known<T>(slice: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let first = slice.as_ptr().wrapping_add(at).cast::<i8>();
+        let (size, aligned) = (size_of::<T>(), align_of::<T>() >= LINE);
+        let mut asked = 0;
+        while asked < size {
+            line(first.wrapping_add(asked));
+            asked += LINE;
+        }
+        if !aligned && size > size_of::<u64>() {
+            line(first.wrapping_add(size - 1));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, at);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -78,5 +91,7 @@ mod tests {
         super::element(&[1, 2, 3], 3);
         super::element(&[[7u8; 28]; 9], 2);
         super::element(&[()], 0);
+        super::known(&[1, 2, 3], usize::MAX);
+        super::known::<[u8; 200]>(&[], 7);
     }
 }

@@ -116,7 +116,7 @@ impl Connections {
     /// Asks for the memory of a connection.
     #[inline]
     pub fn prefetch(&self, id: ConnId) {
-        prefetch::element(&self.slots, id.index());
+        prefetch::known(&self.slots, id.index());
     }
 
     /// Asks for the half of a connection's memory that a HAVE needs.

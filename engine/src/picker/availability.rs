@@ -72,7 +72,7 @@ impl Availability {
     /// Asks for the memory of a piece's place.
     #[inline]
     pub(crate) fn prefetch(&self, piece: PieceIndex) {
-        prefetch::element(&self.places, piece.index());
+        prefetch::known(&self.places, piece.index());
     }
 
     /// Asks for the memory of the borders of some fifty counts.
@@ -91,10 +91,10 @@ impl Availability {
     #[inline]
     pub(crate) fn prefetch_order(&self, piece: PieceIndex) {
         if let Some(place) = self.places.get(piece.index()) {
-            prefetch::element(&self.order, place.at() as usize);
+            prefetch::known(&self.order, place.at() as usize);
         }
         if let Some(border) = self.border(piece) {
-            prefetch::element(&self.order, border);
+            prefetch::known(&self.order, border);
         }
     }
 
@@ -102,7 +102,7 @@ impl Availability {
     #[inline]
     pub(crate) fn prefetch_border(&self, piece: PieceIndex) {
         if let Some(other) = self.border(piece).and_then(|border| self.order.get(border)) {
-            prefetch::element(&self.places, other.index());
+            prefetch::known(&self.places, other.index());
         }
     }
 

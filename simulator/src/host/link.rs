@@ -158,7 +158,7 @@ impl Links {
     /// Asks for the memory of a link.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        prefetch::element(&self.slots, slot as usize);
+        prefetch::known(&self.slots, slot as usize);
     }
 
     /// What the wire stack and the checks have of a link that is in use.

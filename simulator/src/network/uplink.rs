@@ -154,7 +154,7 @@ impl Uplink {
     /// Asks for the memory of a connection's queue.
     #[inline]
     pub fn prefetch(&self, lane: u32) {
-        prefetch::element(&self.lanes, lane as usize);
+        prefetch::known(&self.lanes, lane as usize);
     }
 
     /// The connections whose turns are next, as far as that is known.
