@@ -364,3 +364,20 @@ fn the_last_piece_and_block_are_short() {
     assert_eq!(events(&said).last(), Some(&Event::Completed));
     assert_eq!(bench.peer.stats().downloaded, 100_001);
 }
+
+#[test]
+fn a_refused_block_is_for_who_had_found_nothing_and_for_who_refused_it() {
+    let mut bench = Setup::leech(8).depth(4).bench();
+    let (first, asked) = bench.source_of(2, true, &[0]);
+    assert_eq!(asked, blocks([0]));
+    let (starved, nothing) = bench.source_of(3, true, &[0]);
+    assert_eq!(nothing, []);
+    let (busy, own) = bench.source_of(4, true, &[0, 1, 2]);
+    assert_eq!(own, blocks([1]), "as much as it may owe us");
+    bench.say(first, Message::Choke);
+    let outputs = bench.say(first, Message::Reject(asked[2]));
+    assert_eq!((requests(&outputs, starved), requests(&outputs, busy)), (vec![asked[2]], vec![]));
+    // Who refuses while it lets us ask owes one less.
+    let outputs = bench.say(busy, Message::Reject(own[1]));
+    assert_eq!((requests(&outputs, busy), requests(&outputs, starved)), (vec![own[1]], vec![]));
+}
