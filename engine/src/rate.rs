@@ -80,12 +80,13 @@ impl Rate {
     #[inline]
     pub fn over(&self, window: &Window) -> f64 {
         let floor = self.since.max(window.floor);
-        // Of most connections nothing has been heard for longer.
-        if floor >= self.last && floor > self.since {
+        let held = self.within(floor);
+        // On most connections nothing has moved in the window: there is nothing to divide.
+        if held == 0.0 {
             return 0.0;
         }
         let span = window.now.as_nanos().saturating_sub(floor.as_nanos()).max(window.least);
-        self.within(floor) * 1e9 / span as f64
+        held * 1e9 / span as f64
     }
 
     /// The part of the bytes that came after `floor`, which is not before the window's start.

@@ -75,7 +75,12 @@ impl Class {
             11 => Self::Timer,
             12 => Self::Leave,
             13 => Self::Fault,
-            _ => Self::Disk,
+            14 => Self::Disk,
+            // No event is made of it.
+            _ => {
+                debug_assert!(false, "a class without a number");
+                Self::Disk
+            }
         }
     }
 }

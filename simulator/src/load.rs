@@ -27,11 +27,11 @@ pub(crate) enum Kind {
 
 /// The bit of a load that says that it is a message, and no parcel.
 const MESSAGE: u32 = 1 << 31;
-/// Bits of a message that are its value; those between are its kind.
+/// Bits of a message that are its value; those between are its code.
 const VALUE_BITS: u32 = 27;
 const VALUE: u32 = (1 << VALUE_BITS) - 1;
 
-// Kinds of messages. The value is a piece's number, or a block's as [`Notation`] counts them, or nothing.
+// Codes of messages. The value is a piece's number, or a block's as [`Notation`] counts them, or nothing.
 const HAVE: u32 = 0;
 const REQUEST: u32 = 1;
 // A block whose bytes are right, and one whose are wrong: they are always of one of two static buffers.
@@ -47,10 +47,10 @@ const INTERESTED: u32 = 10;
 const NOT_INTERESTED: u32 = 11;
 const HAVE_ALL: u32 = 12;
 const HAVE_NONE: u32 = 13;
-// The highest kind with the highest value would be [`Load::NONE`].
+// The highest code with the highest value would be [`Load::NONE`].
 const _: () = assert!(HAVE_NONE < 15);
 
-/// What each kind weighs (BEP 3, BEP 6): a table, as what comes next nobody can guess, the processor neither.
+/// What a message of each code weighs (BEP 3, BEP 6): a table, as what comes next nobody can guess, the processor neither.
 const SIZES: [Size; 16] = {
     let mut sizes = [Size(5); 16];
     (sizes[HAVE as usize], sizes[ALLOWED_FAST as usize]) = (Size(9), Size(9));
@@ -62,7 +62,7 @@ const SIZES: [Size; 16] = {
     sizes
 };
 
-/// The id of each kind on the wire; a keep-alive has none.
+/// The id on the wire of each code; a keep-alive has none.
 const IDS: [Option<u8>; 16] = {
     let mut ids = [None; 16];
     (ids[CHOKE as usize], ids[UNCHOKE as usize]) = (Some(0), Some(1));
@@ -104,8 +104,8 @@ impl Load {
 
     /// `value` is at most [`VALUE`].
     #[inline]
-    fn message(kind: u32, value: u32) -> Self {
-        Self(MESSAGE | kind << VALUE_BITS | value)
+    fn message(code: u32, value: u32) -> Self {
+        Self(MESSAGE | code << VALUE_BITS | value)
     }
 
     /// What it weighs.
@@ -217,7 +217,7 @@ impl Notation {
     /// The same of messages that are not sent all the time.
     #[inline(never)]
     fn note_seldom(self, message: &Message) -> Option<Load> {
-        let kind = match message {
+        let code = match message {
             Message::AllowedFast(piece) => return Self::with(ALLOWED_FAST, *piece),
             Message::Cancel(raw) => return self.with_block(CANCEL, *raw),
             Message::Reject(raw) => return self.with_block(REJECT, *raw),
@@ -230,21 +230,21 @@ impl Notation {
             Message::HaveNone => HAVE_NONE,
             _ => return None,
         };
-        Some(Load::message(kind, 0))
+        Some(Load::message(code, 0))
     }
 
     #[inline]
-    fn with(kind: u32, value: u32) -> Option<Load> {
-        (value <= VALUE).then(|| Load::message(kind, value))
+    fn with(code: u32, value: u32) -> Option<Load> {
+        (value <= VALUE).then(|| Load::message(code, value))
     }
 
     /// Whole blocks have numbers if there are not too many; other ranges have none.
     #[inline]
-    fn with_block(self, kind: u32, raw: RawBlock) -> Option<Load> {
+    fn with_block(self, code: u32, raw: RawBlock) -> Option<Load> {
         let place = raw.begin / BLOCK;
         let fits = place >> self.place_bits == 0 && raw.piece <= VALUE >> self.place_bits;
         let whole = raw.begin.is_multiple_of(BLOCK) && raw.length == BLOCK;
-        (fits && whole).then(|| Load::message(kind, raw.piece << self.place_bits | place))
+        (fits && whole).then(|| Load::message(code, raw.piece << self.place_bits | place))
     }
 
     /// The piece of the block that has a number.
@@ -297,8 +297,8 @@ impl Notation {
             NOT_INTERESTED => Message::NotInterested,
             HAVE_ALL => Message::HaveAll,
             HAVE_NONE => Message::HaveNone,
-            kind => {
-                debug_assert_eq!(kind, KEEP_ALIVE, "a word that means nothing");
+            code => {
+                debug_assert_eq!(code, KEEP_ALIVE, "a word that means nothing");
                 Message::KeepAlive
             }
         }

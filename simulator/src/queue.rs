@@ -81,7 +81,8 @@ impl Slots {
     /// 4.3 s.
     const LONGEST: u64 = (1 << 16) - 1;
 
-    /// Slots as long as may be, and not longer than `most` nanoseconds if those are 2¹⁷, an eighth of a millisecond, or more.
+    /// Slots as long as may be, 4.3 s at the most, and not longer than `most` nanoseconds if those are 2¹⁷, an eighth of a
+    /// millisecond, or more.
     pub fn new(most: u64) -> Self {
         let length = (most >> Self::UNIT).clamp(2, Self::LONGEST);
         Self { length, inverse: u64::MAX / length + 1 }
@@ -427,6 +428,7 @@ const FEW: usize = 8;
 /// Puts `events` into `sorted`, which is empty, latest first.
 #[inline]
 fn sort_into(sorted: &mut Vec<Event>, events: &[Event]) {
+    debug_assert!(sorted.is_empty());
     sorted.extend_from_slice(events);
     if events.len() > FEW {
         return sorted.sort_unstable_by(|a, b| b.cmp(a));
@@ -510,7 +512,7 @@ mod tests {
             let slots = Slots::new(most);
             prop_assert!(slots.length << 16 <= most.max(1 << 17));
             // Where a slot begins it is another than just before.
-            let border = (slot * slots.length) & ((1 << 48) - 1);
+            let border = slot % ((1 << 48) / slots.length) * slots.length;
             for units in [time >> 16, border, border.saturating_sub(1), (1 << 48) - 1] {
                 prop_assert_eq!(slots.of(units << 16), units / slots.length);
             }
@@ -535,6 +537,20 @@ mod tests {
             assert_eq!(queue.pop_before(start + 1), None);
             let rest: Vec<Event> = std::iter::from_fn(|| queue.pop_before(u64::MAX)).collect();
             assert_eq!(rest, [second, third, last], "{far} slots on");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn few_are_sorted_as_many_are(
+            keys in vec((0u64..3, 0u32..3, 0u8..13, 0u32..2, 0u32..3), 0..FEW + 3),
+        ) {
+            let event = |&(time, src, class, conn, number)| event(time, src, class, conn, number);
+            let events: Vec<Event> = keys.iter().map(event).collect();
+            let (mut sorted, mut expected) = (Vec::new(), events.clone());
+            sort_into(&mut sorted, &events);
+            expected.sort_unstable_by(|a, b| b.cmp(a));
+            prop_assert_eq!(sorted, expected);
         }
     }
 

@@ -51,8 +51,9 @@ impl Rotation {
     }
 
     /// Gets ready for a decision about `peers`: who is not among them goes, and who was never announced
-    /// comes in as a newcomer.
+    /// comes in as a newcomer. `peers` is in ascending order of connection id, as [`Choker`](super::Choker) has it.
     pub fn align(&mut self, peers: &[Facts], rng: &mut Rng) {
+        debug_assert!(peers.is_sorted_by_key(|facts| facts.conn));
         // By connection's id: the index in the facts of who has not been found in `list`; else `NOT`.
         let mut left = SmallVec::<[u32; USUAL]>::new();
         left.resize(peers.last().map_or(0, |facts| facts.conn.index() + 1), NOT);

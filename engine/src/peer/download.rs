@@ -122,8 +122,9 @@ impl Peer {
     }
 
     /// The same where a block or a few became free, and nothing else of any connection is another but that `own` owes us
-    /// less. Who owes us as much as it may has nothing to look for: that is never more than at its last block. In endgame
-    /// nobody owes as much.
+    /// less. Who owes us as much as it may has nothing to look for: that is no more than at its last block, but where the
+    /// remote has just said that it takes more at once (BEP 10), and then its next block makes use of it. In endgame some owe
+    /// less.
     pub(crate) fn refill_starved(&mut self, own: Option<ConnId>, now: Instant) {
         let endgame = self.endgame;
         self.refill(now, |id, dry| dry || endgame || own == Some(id));

@@ -199,13 +199,13 @@ impl Peer {
 
     /// Tells the peer what happened. Cannot fail; drain [`Peer::poll_output`] before the next call.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        debug_assert!(self.is_drained(), "outputs must be drained before the next input");
         match input {
             Input::Message { conn, message } => self.handle_message(now, conn, message),
             Input::Sent { conn, bytes } => self.handle_sent(now, conn, bytes),
             Input::BlockRead { conn, block, data } => self.handle_block_read(now, conn, block, data),
             Input::Timeout => self.after_input(now),
             other => {
-                debug_assert!(self.is_drained(), "outputs must be drained before the next input");
                 self.on_seldom(other, now);
                 self.after_input(now);
             }
@@ -215,7 +215,7 @@ impl Peer {
     // The inputs that come all the time can be told without an `Input` around them: where it is known what comes, the
     // function is a part of its caller, and asks nothing about its kind.
 
-    /// [`Input::Message`].
+    /// What [`handle_input`](Self::handle_input) does with an [`Input::Message`]; drain before it, too.
     #[inline(always)]
     pub fn handle_message(&mut self, now: Instant, conn: ConnId, message: Message) {
         debug_assert!(self.is_drained(), "outputs must be drained before the next input");
@@ -223,7 +223,7 @@ impl Peer {
         self.after_input(now);
     }
 
-    /// [`Input::Sent`].
+    /// What [`handle_input`](Self::handle_input) does with an [`Input::Sent`]; drain before it, too.
     #[inline(always)]
     pub fn handle_sent(&mut self, now: Instant, conn: ConnId, bytes: u32) {
         debug_assert!(self.is_drained(), "outputs must be drained before the next input");
@@ -231,7 +231,7 @@ impl Peer {
         self.after_input(now);
     }
 
-    /// [`Input::BlockRead`].
+    /// What [`handle_input`](Self::handle_input) does with an [`Input::BlockRead`]; drain before it, too.
     #[inline(always)]
     pub fn handle_block_read(&mut self, now: Instant, conn: ConnId, block: BlockRef, data: Option<Bytes>) {
         debug_assert!(self.is_drained(), "outputs must be drained before the next input");
@@ -443,7 +443,7 @@ impl Peer {
         self.outputs.get_or_insert_default().push(output);
     }
 
-    /// The same for what is said all the time, made where it will lie.
+    /// The same, made where it will lie: for what is said often.
     #[inline(always)]
     fn emit_with(&mut self, make: impl FnOnce() -> Output) {
         push_with(&mut self.outputs, make);

@@ -54,9 +54,10 @@ pub struct ConnectionInfo {
 impl Peer {
     /// Every connection as it is now, in the order of their ids.
     pub fn connections_info(&self, now: Instant) -> impl Iterator<Item = ConnectionInfo> + '_ {
+        let window = Window::new(now, self.config.rate_window);
         self.conns.iter().map(move |(conn, connection)| {
             let traffic = self.conns.traffic_of(connection);
-            let facts = connection.facts(conn, traffic, &Window::new(now, self.config.rate_window));
+            let facts = connection.facts(conn, traffic, &window);
             let remote = self.remotes.get(conn);
             ConnectionInfo {
                 conn,

@@ -147,7 +147,8 @@ impl Host {
         if WATCHED {
             ctx.traced_output(self.id, output);
         }
-        // Nothing is written before the output is read: for all that the compiler knows, that could make another of it.
+        // The digest is not written before it is told apart what the output is: for all that the compiler knows, that could
+        // make another of it, to be asked for again.
         let mut digest = self.digest;
         digest.output(output);
         match output {
