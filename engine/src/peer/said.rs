@@ -58,18 +58,6 @@ impl Said {
     pub(crate) fn footprint(&self) -> u64 {
         size_of::<Self>() as u64 + super::of(&self.list)
     }
-
-    /// Adds what `make` makes if there is a buffer with room for it; else gives it back.
-    #[inline(always)]
-    fn make_in(outputs: &mut Outputs, make: impl FnOnce() -> Output) -> Option<Output> {
-        match outputs {
-            Some(said) if said.list.len() < said.list.capacity() => {
-                said.list.push(make());
-                None
-            }
-            _ => Some(make()),
-        }
-    }
 }
 
 impl Extend<Output> for Said {
@@ -94,8 +82,9 @@ fn let_go(output: &mut Output) {
 /// and copied then has the processor wait until what it has just written has left for the cache.
 #[inline(always)]
 pub(crate) fn push_with(outputs: &mut Outputs, make: impl FnOnce() -> Output) {
-    if let Some(output) = Said::make_in(outputs, make) {
-        grow_and_push(outputs, output);
+    match outputs {
+        Some(said) if said.list.len() < said.list.capacity() => said.list.push(make()),
+        outputs => grow_and_push(outputs, make()),
     }
 }
 

@@ -140,35 +140,35 @@ impl Host {
 
     #[inline(never)]
     fn receive_have(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
-        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
-        let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
-            digest.message_came(now, conn, &notation.have(load));
-            peer.handle_message(now, conn, notation.have(load));
-        };
-        self.feed_known(plainly, || Input::Message { conn, message: notation.have(load) }, ctx);
+        let notation = ctx.shared.notation;
+        self.receive_known(handle, || notation.have(load), ctx);
     }
 
     #[inline(never)]
     fn receive_request(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
-        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
-        let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
-            digest.message_came(now, conn, &notation.request(load));
-            peer.handle_message(now, conn, notation.request(load));
-        };
-        self.feed_known(plainly, || Input::Message { conn, message: notation.request(load) }, ctx);
+        let notation = ctx.shared.notation;
+        self.receive_known(handle, || notation.request(load), ctx);
     }
 
     #[inline(never)]
     fn receive_block(&mut self, handle: Handle, load: Load, ctx: &mut Context<'_>) {
-        let (conn, notation) = (ConnId(handle.slot()), ctx.shared.notation);
+        let notation = ctx.shared.notation;
         if ctx.shared.checks {
             self.check_received(handle, &notation.block(load));
         }
+        self.receive_known(handle, || notation.block(load), ctx);
+    }
+
+    /// A message comes that `message` makes, one for the digest and one for the engine: handed from one to the other it would
+    /// have to be somewhere.
+    #[inline(always)]
+    fn receive_known(&mut self, handle: Handle, message: impl Fn() -> Message, ctx: &mut Context<'_>) {
+        let conn = ConnId(handle.slot());
         let plainly = |digest: &mut HostDigest, peer: &mut Peer, now| {
-            digest.message_came(now, conn, &notation.block(load));
-            peer.handle_message(now, conn, notation.block(load));
+            digest.message_came(now, conn, &message());
+            peer.handle_message(now, conn, message());
         };
-        self.feed_known(plainly, || Input::Message { conn, message: notation.block(load) }, ctx);
+        self.feed_known(plainly, || Input::Message { conn, message: message() }, ctx);
     }
 
     /// What a parcel holds is delivered.
