@@ -110,6 +110,17 @@ impl Bitfield {
         self.words.iter().zip(&other.words).map(|(a, b)| (a & !b).count_ones()).sum()
     }
 
+    /// How many pieces are here and in `other` (of the same torrent).
+    pub fn count_common(&self, other: &Self) -> u32 {
+        self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones()).sum()
+    }
+
+    /// The numbers of the pieces that are here and in `other` (of the same torrent), ascending.
+    pub(crate) fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        let words = self.words.iter().zip(&other.words).zip(0..);
+        words.flat_map(|((a, b), i)| bits_of(a & b).map(move |bit| i * BITS + bit))
+    }
+
     /// The pieces in the set, ascending.
     pub fn iter<'a>(&'a self, layout: &'a Layout) -> impl Iterator<Item = PieceIndex> + 'a {
         let words = self.words.iter().enumerate();
@@ -172,6 +183,10 @@ mod tests {
         assert_eq!(set.to_wire(), [0b1000_0001, 0b0100_0000]);
         assert_eq!(Bitfield::from_wire(&layout, &set.to_wire()).unwrap(), set);
         assert_eq!(set.count(), 3);
+        let mut other = Bitfield::full(&layout);
+        assert!(other.remove(layout.piece(7).unwrap()));
+        assert_eq!((set.count_common(&other), set.count_missing_from(&other)), (2, 1));
+        assert_eq!(set.common(&other).collect::<Vec<_>>(), [0, 9]);
         assert!(Bitfield::full(&layout).is_full());
     }
 

@@ -235,6 +235,26 @@ fn the_rotation_follows_who_is_there() {
 }
 
 #[test]
+fn the_rotation_knows_who_is_there_though_as_many_are_as_before() {
+    let mut rng = Seed(8).rng();
+    let mut world = World::new("never", 6, 1);
+    let mut rotation = Rotation::default();
+    // As many as there are, but one of them is somebody else.
+    [3, 0, 5, 99, 2, 1].into_iter().for_each(|id| rotation.join(ConnId(id), &mut rng));
+    rotation.align(&world.peers, &mut rng);
+    let mut order: Vec<_> = rotation.order().collect();
+    order.sort_unstable();
+    assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+    // Number 2 goes: those behind it have other indices, and their turns stay.
+    let before: Vec<_> = rotation.order().filter(|&i| i != 2).collect();
+    rotation.leave(ConnId(2));
+    world.peers.remove(2);
+    rotation.align(&world.peers, &mut rng);
+    let ids: Vec<_> = rotation.order().map(|i| world.peers[i].conn.index()).collect();
+    assert_eq!(ids, before);
+}
+
+#[test]
 fn random_draws_every_third_round_and_keeps_who_stays_interested() {
     let mut world = World::new("random", 12, 4);
     let mut before = Vec::new();

@@ -5,7 +5,8 @@
 //! - `order` holds every piece once: the closed ones first, then the open ones by ascending count;
 //! - `places[p].at()` is where `p` stands in `order`;
 //! - `start[c]` is where the open pieces of count `c` or more begin, so `start[0]` is the number of closed
-//!   ones; the last entry is the number of pieces, and every open piece's count plus one has an entry.
+//!   ones; the last entry is the number of pieces, and every open piece's count plus one has an entry;
+//! - `open` has the open pieces.
 //!
 //! A change of count is one step over a border between two buckets: at most three pieces change places, and
 //! one random number is drawn. Closing and opening a piece costs a step for each count below its own, and
@@ -16,6 +17,7 @@
 //! random place, and the pieces it displaces move regardless of which they are. Without that, peers that
 //! hear the same HAVEs would run after the same pieces.
 
+use crate::bitfield::Bitfield;
 use crate::layout::{Layout, PieceIndex};
 use crate::peer::grow;
 use crate::rng::{self, Rng};
@@ -24,13 +26,18 @@ use crate::rng::{self, Rng};
 /// with as many as a peer mostly has.
 const ROOM: [usize; 2] = [8, 48];
 
+/// Open pieces of a remote whose places in the order are compared, where it takes less than a walk along the order.
+const FEW: u32 = 32;
+
 /// Availability of one torrent's pieces as one peer sees it. Neighbours that have every piece are not
-/// counted here (they change no ranking): the peer keeps their number. Ten bytes for each piece.
+/// counted here (they change no ranking): the peer keeps their number. Ten bytes and a bit for each piece.
 #[derive(Clone, Debug)]
 pub struct Availability {
     order: Box<[PieceIndex]>,
     places: Box<[Place]>,
     start: Vec<u32>,
+    /// Apart, as a HAVE does not ask for it.
+    open: Box<Bitfield>,
 }
 
 /// One piece's place in `order` and its count: six bytes side by side, as a HAVE needs both.
@@ -60,13 +67,15 @@ impl Availability {
         for (at, piece) in order.iter().enumerate() {
             places[piece.index()].set(at as u32);
         }
-        Self { order, places, start: vec![0, layout.pieces()] }
+        Self { order, places, start: vec![0, layout.pieces()], open: Box::new(Bitfield::full(layout)) }
     }
 
     /// Bytes.
     pub(crate) fn footprint(&self) -> u64 {
         let pieces = size_of_val(&*self.order) + size_of_val(&*self.places);
         (pieces + self.start.capacity() * size_of::<u32>()) as u64
+            + size_of::<Bitfield>() as u64
+            + self.open.footprint()
     }
 
     /// Asks for the memory of a piece's place.
@@ -158,6 +167,7 @@ impl Availability {
         if hole < self.start[0] {
             return;
         }
+        self.open.remove(piece);
         // The hole sinks to the front: in each bucket the first piece goes where the hole is.
         for bucket in (0..=usize::from(place.count)).rev() {
             let first = self.start[bucket];
@@ -175,6 +185,7 @@ impl Availability {
         if hole >= self.start[0] {
             return;
         }
+        self.open.insert(piece);
         let count = usize::from(place.count);
         self.reach(count);
         // The hole rises: the last closed piece, then the last of each bucket, goes where the hole is.
@@ -201,10 +212,25 @@ impl Availability {
         &self.order[self.start[0] as usize..]
     }
 
+    /// How many of the open pieces are in `set`, which is of this torrent.
+    pub fn open_in(&self, set: &Bitfield) -> u32 {
+        self.open.count_common(set)
+    }
+
+    /// The rarest of the open pieces that are in `set`, which is of this torrent: the first of them in
+    /// [`rarest_first`](Self::rarest_first). Few are looked at one by one, as the first may be far from the front.
+    pub fn rarest_in(&self, set: &Bitfield) -> Option<PieceIndex> {
+        if self.open_in(set) > FEW {
+            return self.rarest_first().iter().copied().find(|&piece| set.contains(piece));
+        }
+        let places = self.open.common(set).filter_map(|piece| self.places.get(piece as usize));
+        let first = places.map(|place| place.at()).min()?;
+        self.order.get(first as usize).copied()
+    }
+
     /// The open pieces, lowest number first.
     pub fn in_order(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        let closed = self.start[0];
-        self.places.iter().map(|p| p.at()).filter(move |&at| at >= closed).map(|at| self.order[at as usize])
+        self.open.common(&self.open).map(|piece| self.order[self.places[piece as usize].at() as usize])
     }
 
     /// Gives bucket `count` its two borders.
@@ -284,6 +310,13 @@ mod tests {
         let listed = kept.rarest_first();
         assert!(listed.is_sorted_by_key(|&p| kept.count(p)), "{listed:?}");
         let expected: Vec<_> = layout.all().filter(|p| open[p.index()]).collect();
+        for third in 0..3 {
+            let mut set = Bitfield::empty(layout);
+            layout.all().filter(|p| p.get() % 3 == third).for_each(|p| _ = set.insert(p));
+            let in_set: Vec<_> = listed.iter().copied().filter(|&p| set.contains(p)).collect();
+            assert_eq!(kept.open_in(&set) as usize, in_set.len());
+            assert_eq!(kept.rarest_in(&set), in_set.first().copied());
+        }
         assert_eq!(kept.in_order().collect::<Vec<_>>(), expected);
         assert_eq!(listed.len(), expected.len());
         for (count, &start) in kept.start.iter().enumerate() {
@@ -295,7 +328,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_recounting(pieces in 1u32..40, seed: u64, ops in prop::collection::vec(op(40), 0..300)) {
+        fn agrees_with_recounting(pieces in 1u32..150, seed: u64, ops in prop::collection::vec(op(150), 0..300)) {
             let layout = Layout::new(u64::from(pieces), 1).unwrap();
             let mut rng = Seed(seed).rng();
             let mut kept = Availability::new(&layout, &mut rng);

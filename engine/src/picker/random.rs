@@ -32,9 +32,12 @@ pub(super) fn uniform(choice: &Choice<'_>, rng: &mut Rng) -> Option<PieceIndex> 
             return Some(piece);
         }
     }
-    let candidates = || open.iter().copied().filter(|&piece| choice.remote_has(piece));
-    match candidates().count() {
+    // A remote that has everything is never missed.
+    match choice.remote.map_or(0, |remote| choice.availability.open_in(remote)) {
         0 => None,
-        n => candidates().nth(rng::below(rng, n as u32) as usize),
+        n => {
+            let mut candidates = open.iter().copied().filter(|&piece| choice.remote_has(piece));
+            candidates.nth(rng::below(rng, n) as usize)
+        }
     }
 }

@@ -35,10 +35,9 @@ impl Picker for RarestFirst {
         if choice.completed < self.random_first {
             return random::uniform(choice, rng);
         }
-        let open = choice.availability.rarest_first();
         match choice.remote {
-            None => open.first().copied(),
-            Some(remote) => open.iter().copied().find(|&piece| remote.contains(piece)),
+            None => choice.availability.rarest_first().first().copied(),
+            Some(remote) => choice.availability.rarest_in(remote),
         }
     }
 }
